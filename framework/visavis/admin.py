@@ -1,0 +1,158 @@
+"""Running a store: fit, snapshot, status, plugins. Orders the rooms that learn, above all of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from visavis._version import __version__
+from visavis.customize import Customize
+from visavis.customize.fitting import fit_scorers
+from visavis.differentiate.features import build_features
+from visavis.differentiate.segmenting import run_segmenters
+from visavis.errors import Conflict, NotReady
+from visavis.live import Live
+from visavis.live.models import Generation
+from visavis.model import FitReport, PluginInfo, Progress, Snapshot, Status
+from visavis.plugin import Registry
+from visavis.store import Operation, Store, Transaction
+from visavis.store.generations import (
+    GenerationRow,
+    delete_generations,
+    insert_generation,
+    read_generations,
+)
+from visavis.store.snapshot import write_snapshot
+
+Report = Callable[[Progress], None]
+
+
+class Admin:
+    """The room of those who run a store."""
+
+    def __init__(self, store: Store, live: Live, registry: Registry, customize: Customize, keep: int) -> None:
+        self._store = store
+        self._live = live
+        self._registry = registry
+        self._customize = customize
+        self._keep = keep
+        self._fitting = threading.Lock()
+
+    def fit(self, *, progress: Report | None = None) -> FitReport:
+        """Learn from everything recorded so far: a new generation, served from the moment it is whole.
+
+        Requests are answered by the old one meanwhile. A plugin that fails is named in the report. Raises
+        `NotReady` when there is nothing to learn from, `Conflict` while another fit runs.
+        """
+        if not self._fitting.acquire(blocking=False):
+            raise Conflict("a fit is running; wait for it, then fit again if you need to", reason="FIT_RUNNING")
+        try:
+            return self._fit(progress or (lambda _: None))
+        finally:
+            self._fitting.release()
+
+    def _fit(self, progress: Report) -> FitReport:
+        started = time.monotonic()
+        progress(Progress("read", 0, 0))
+        built = self._live.build()
+        history = built.history
+        if not len(history):
+            raise NotReady("there is nothing to fit on; import a file or record interactions first")
+        number = self._new_generation()
+        customer_ids = self._live.identities.customers.texts[: history.n_customers]
+        fitted = fit_scorers(self._store, self._registry, history, number, progress)
+        features = build_features(history, customer_ids)
+        segmented = run_segmenters(self._store, self._registry, features, number, progress)
+        failed = {**fitted.failed, **segmented.failed}
+        fitted_at = datetime.now(UTC)
+        seconds = time.monotonic() - started
+        row = GenerationRow(
+            number,
+            fitted_at.replace(tzinfo=None),
+            built.base.sequence,
+            history.n_customers,
+            len(history.items),
+            len(history),
+            seconds,
+            __version__,
+        )
+        generation = Generation(
+            number, fitted_at, len(history), fitted.scorers, segmented.segmentations, failed
+        )
+
+        def serve(_: None) -> None:
+            self._live.histories.swap(built.base)
+            self._live.generation = generation
+
+        progress(Progress("store", 0, 0))
+        self._store.writer.run(Operation(lambda tx: insert_generation(tx, row), committed=serve, exclusive=True))
+        return FitReport(
+            generation=number,
+            scorers=tuple(sorted(fitted.scorers)),
+            segmenters=tuple(sorted(segmented.segmentations)),
+            failed=failed,
+            customers=history.n_customers,
+            items=len(history.items),
+            interactions=len(history),
+            seconds=seconds,
+        )
+
+    def _new_generation(self) -> int:
+        """Number of the next generation; what an interrupted fit left behind, and what is too old, is deleted."""
+        with self._store.cursor() as cursor:
+            numbers = [row.generation for row in read_generations(cursor)]
+        served = self._live.generation.number
+        keep = sorted({*numbers, served})[-self._keep :]
+
+        def clean(tx: Transaction) -> None:
+            delete_generations(tx, [*keep, served])
+
+        self._store.writer.run(Operation(clean))
+        return max([*numbers, served]) + 1
+
+    def snapshot(self, path: str | Path, *, progress: Report | None = None) -> Snapshot:
+        """Write a consistent copy for analysts, beside the running writer. Raises if `path` exists."""
+        return write_snapshot(self._store, Path(path), progress or (lambda _: None))
+
+    def status(self) -> Status:
+        """The state of the store and of what is served."""
+        live, store = self._live, self._store
+        with store.cursor() as cursor:
+            interactions, muted = cursor.execute(
+                "SELECT (SELECT count(*) FROM interactions), (SELECT muted FROM store_state)"
+            ).fetchall()[0]
+            fitted = {row.generation: row for row in read_generations(cursor)}
+            row = fitted.get(live.generation.number)
+            since = row.fitted_sequence if row else 0
+            unfitted = cursor.execute("SELECT count(*) FROM interactions WHERE sequence > ?", [since]).fetchall()[0][0]
+        warnings = [*store.warnings]
+        warnings += [f"plugin {name} is left out: {why}" for name, why in sorted(live.generation.failed.items())]
+        if self._customize.unrecorded:
+            warnings.append(f"{self._customize.unrecorded} answers went unrecorded because the writer was behind")
+        return Status(
+            version=__version__,
+            store_id=store.mark.store_id,
+            path=str(store.path),
+            schema_version=store.schema_version,
+            sequence=store.mark.sequence,
+            generation=live.generation.number,
+            fitted_at=live.generation.fitted_at,
+            customers=len(live.identities.customers),
+            items=len(live.catalog),
+            interactions=int(interactions),
+            unfitted_interactions=int(unfitted),
+            wal_bytes=store.wal_bytes(),
+            file_bytes=store.path.stat().st_size,
+            muted=bool(muted),
+            warnings=tuple(warnings),
+        )
+
+    def plugins(self) -> tuple[PluginInfo, ...]:
+        """Every plugin that was found, the broken and the switched-off ones too."""
+        return self._registry.infos()
+
+
+__all__ = ["Admin"]

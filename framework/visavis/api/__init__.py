@@ -1,0 +1,1 @@
+"""The public API, one package a version, generated from `protos/`."""

@@ -1,0 +1,86 @@
+"""What would suit this one customer: recommendations with reasons, similar items, fitting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from visavis.config import Settings
+from visavis.customize.recommending import Recommending, Wanted
+from visavis.live import Live
+from visavis.model import AttributeFilter, CustomerRef, Recommendation, SimilarItems
+from visavis.store import Store
+
+
+class Customize:
+    """The room of recommendations. Answers come from memory."""
+
+    def __init__(self, store: Store, live: Live, settings: Settings) -> None:
+        self._recommending = Recommending(store, live, settings)
+
+    @property
+    def unrecorded(self) -> int:
+        """Answers whose record was dropped because the writer was behind."""
+        return self._recommending.unrecorded
+
+    def recommend(
+        self,
+        customer: CustomerRef,
+        n: int = 10,
+        *,
+        scorer: str = "",
+        filters: Sequence[AttributeFilter] = (),
+        exclude: Sequence[str] = (),
+        exclude_bought: bool | None = None,
+        available_only: bool = True,
+        one_per_group: bool = True,
+    ) -> Recommendation:
+        """The `n` (1 to 1,000) items that suit a customer best, with reasons; n of them if n may be shown.
+
+        `scorer` empty means the setting's; `exclude_bought` None means what fits the scorer. A customer who is
+        unknown, has no history or objected to personalization gets the fall-back scorer's list, which says so.
+        Raises `NotReady` before the first fit, `NotFound` for an unknown scorer, `InvalidInput` for bad fields.
+        """
+        return self.recommend_many(
+            [customer],
+            n,
+            scorer=scorer,
+            filters=filters,
+            exclude=exclude,
+            exclude_bought=exclude_bought,
+            available_only=available_only,
+            one_per_group=one_per_group,
+        )[0]
+
+    def recommend_many(
+        self,
+        customers: Sequence[CustomerRef],
+        n: int = 10,
+        *,
+        scorer: str = "",
+        filters: Sequence[AttributeFilter] = (),
+        exclude: Sequence[str] = (),
+        exclude_bought: bool | None = None,
+        available_only: bool = True,
+        one_per_group: bool = True,
+    ) -> tuple[Recommendation, ...]:
+        """As `recommend`, for 1 to 1,000 customers at once, answers in the order asked."""
+        wanted = Wanted(n, scorer, tuple(filters), tuple(exclude), exclude_bought, available_only, one_per_group)
+        return self._recommending.recommend(customers, wanted)
+
+    def similar(
+        self,
+        item_id: str,
+        n: int = 10,
+        *,
+        scorer: str = "",
+        filters: Sequence[AttributeFilter] = (),
+        exclude: Sequence[str] = (),
+        available_only: bool = True,
+        one_per_group: bool = True,
+    ) -> SimilarItems:
+        """The `n` items most like one. Raises `NotFound` for an unknown item."""
+        wanted = Wanted(n, scorer, tuple(filters), tuple(exclude), None, available_only, one_per_group)
+        return self._recommending.similar(item_id, wanted)
+
+
+__all__ = ["Customize"]

@@ -1,0 +1,93 @@
+"""Fitting every scorer on one history."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from visavis.errors import PluginError, VisavisError
+from visavis.history import History
+from visavis.model import Progress
+from visavis.plugin import NeighbourScorer, Registry, Scorer
+from visavis.store import Operation, Store
+from visavis.store.generations import FittedPlugin, insert_plugin, insert_similar_items
+
+log = logging.getLogger("visavis.customize")
+SIMILAR_KEPT = 20
+"""Neighbours of each item written to `similar_items` for analysts."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedScorers:
+    """What came of it: scorers by name, and why others were left out."""
+
+    scorers: Mapping[str, Scorer]
+    failed: Mapping[str, str]
+
+
+def fit_scorers(
+    store: Store,
+    registry: Registry,
+    history: History,
+    generation: int,
+    progress: Callable[[Progress], None],
+) -> FittedScorers:
+    """Fit each scorer of the registry and write its state under a generation that is not served yet.
+
+    A scorer that fails is named, with its error, in the answer and in the store; the others go on.
+    """
+    scorers: dict[str, Scorer] = {}
+    failed: dict[str, str] = {}
+    names = sorted(registry.scorers)
+    for place, name in enumerate(names):
+        progress(Progress(f"fit {name}", place, len(names)))
+        options = "{}"
+        try:
+            scorer = registry.build_scorer(name)
+            options = json.dumps(asdict(scorer.options))
+            scorer.fit(history)
+            fitted = FittedPlugin("scorer", name, options, check_state(scorer))
+        except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything; it is reported by name
+            failed[name] = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
+            log.warning("scorer %s failed to fit and is left out: %s", name, failed[name], exc_info=error)
+            fitted = FittedPlugin("scorer", name, options, {}, failed[name])
+        else:
+            scorers[name] = scorer
+        store.writer.run(Operation(lambda tx, plugin=fitted: insert_plugin(tx, generation, plugin)))  # type: ignore[misc]
+        if name in scorers and isinstance(scorer, NeighbourScorer):
+            _write_neighbours(store, scorer, len(history.items), generation)
+    progress(Progress("fit", len(names), len(names)))
+    return FittedScorers(scorers, failed)
+
+
+def check_state(plugin: Scorer) -> dict[str, object]:
+    """The learned state, or `PluginError` if it cannot be stored."""
+    state = plugin.state()
+    for name, value in state.items():
+        if isinstance(value, np.ndarray):
+            if value.dtype.hasobject:
+                raise PluginError(f"learned attribute {name} of {plugin.name} is an object array; use numbers or fixed-width text")
+        elif value is not None and not isinstance(value, str | int | float | bool):
+            raise PluginError(
+                f"learned attribute {name} of {plugin.name} is a {type(value).__name__}; use NumPy arrays, numbers or texts"
+            )
+    return state
+
+
+def _write_neighbours(store: Store, scorer: NeighbourScorer, n_items: int, generation: int) -> None:
+    neighbours = np.full((n_items, SIMILAR_KEPT), -1, dtype=np.int32)
+    similarities = np.zeros((n_items, SIMILAR_KEPT))
+    for item in range(n_items):
+        codes, values = scorer.neighbours(item, SIMILAR_KEPT)
+        neighbours[item, : len(codes)] = codes
+        similarities[item, : len(codes)] = values
+    store.writer.run(
+        Operation(lambda tx: insert_similar_items(tx, generation, scorer.name, neighbours, similarities))
+    )
+
+
+__all__ = ["FittedScorers", "check_state", "fit_scorers"]

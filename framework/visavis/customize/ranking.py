@@ -1,0 +1,144 @@
+"""Ranking: ask a scorer for its best, keep one variant of each group, explain what was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.history import Customers, Exclusions, Items
+from visavis.live.catalog import Catalog
+from visavis.model import Reason
+from visavis.plugin import Contribution, Scorer
+
+
+class Placed(NamedTuple):
+    """An item in a list: its code, its score, the scorer that placed it."""
+
+    item: int
+    score: float
+    scorer: str
+
+
+@dataclass(slots=True)
+class Picks:
+    """A list being filled for one customer: at most `n` items, at most one of a group if asked."""
+
+    n: int
+    group_of: NDArray[np.int32] | None
+    placed: list[Placed] = field(default_factory=list)
+    _items: set[int] = field(default_factory=set)
+    _groups: set[int] = field(default_factory=set)
+
+    @property
+    def full(self) -> bool:
+        return len(self.placed) >= self.n
+
+    def block_group(self, item: int) -> None:
+        """Keep an item, and the variants of it, off the list."""
+        self._items.add(item)
+        if self.group_of is not None and self.group_of[item] >= 0:
+            self._groups.add(int(self.group_of[item]))
+
+    def offer(self, item: int, score: float, scorer: str) -> None:
+        """Place an item, unless the list is full or has it, or a variant of it."""
+        if self.full or item in self._items:
+            return
+        if self.group_of is not None and (group := int(self.group_of[item])) >= 0:
+            if group in self._groups:
+                return
+            self._groups.add(group)
+        self._items.add(item)
+        self.placed.append(Placed(item, score, scorer))
+
+
+def fill(
+    picks: Sequence[Picks], name: str, scorer: Scorer, customers: Customers, items: Items, exclude: Exclusions
+) -> None:
+    """Let a scorer fill the lists of these customers, asking for more while variants of a group crowd its answer."""
+    asked = max((one.n for one in picks), default=0)
+    rows = [row for row, one in enumerate(picks) if not one.full]
+    while rows and asked:
+        asked = min(asked, len(items))
+        codes, scores = scorer.top(take_customers(customers, rows), items, asked, take_exclusions(exclude, rows))
+        unfinished = []
+        for place, row in enumerate(rows):
+            count = int(np.count_nonzero(codes[place] >= 0))
+            for code, score in zip(codes[place, :count].tolist(), scores[place, :count].tolist(), strict=True):
+                picks[row].offer(code, score, name)
+            if not picks[row].full and count == asked and asked < len(items):
+                unfinished.append(row)
+        rows = unfinished
+        asked *= 4
+
+
+def explain(
+    placed: Sequence[Placed], scorer_of: Callable[[str], Scorer | None], customers: Customers, catalog: Catalog
+) -> list[tuple[Reason, ...]]:
+    """The reasons of one customer's items, each from the scorer that placed it. `customers` holds that one only."""
+    reasons: list[tuple[Reason, ...]] = [()] * len(placed)
+    for name in dict.fromkeys(one.scorer for one in placed):
+        places = [place for place, one in enumerate(placed) if one.scorer == name]
+        scorer = scorer_of(name)
+        if scorer is None:
+            text = "in the shop, not yet known well enough to rank"
+            found: Sequence[Sequence[Contribution]] = [[Contribution("unranked", 0.0, text)]] * len(places)
+        else:
+            codes = np.array([[placed[place].item for place in places]], dtype=np.int32)
+            scores = np.array([[placed[place].score for place in places]])
+            found = scorer.explain(customers, codes, scores)[0]
+        for place, contributions in zip(places, found, strict=True):
+            reasons[place] = tuple(_reason(one, catalog) for one in contributions)
+    return reasons
+
+
+def take_customers(customers: Customers, rows: Sequence[int]) -> Customers:
+    """Some customers of a request."""
+    if len(rows) == len(customers):
+        return customers
+    index = np.array(rows, dtype=np.int64)
+    indptr, place = _take(customers.indptr, index)
+    return Customers(
+        codes=customers.codes[index],
+        ids=[customers.ids[row] for row in rows],
+        kinds=customers.kinds,
+        now=customers.now,
+        indptr=indptr,
+        item=customers.item[place],
+        kind=customers.kind[place],
+        time=customers.time[place],
+        quantity=customers.quantity[place],
+        rating=customers.rating[place],
+        basket=customers.basket[place],
+    )
+
+
+def take_exclusions(exclude: Exclusions, rows: Sequence[int]) -> Exclusions:
+    """The exclusions of some customers of a request."""
+    if len(rows) == len(exclude.indptr) - 1:
+        return exclude
+    indptr, place = _take(exclude.indptr, np.array(rows, dtype=np.int64))
+    return Exclusions(exclude.everywhere, indptr, exclude.indices[place])
+
+
+def _take(indptr: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row pointers of some rows of a CSR, and the entries that they hold."""
+    lengths = (indptr[1:] - indptr[:-1])[rows]
+    taken = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=taken[1:])
+    entries = np.arange(taken[-1]) + np.repeat(indptr[rows] - taken[:-1], lengths)
+    return taken, entries
+
+
+def _reason(one: Contribution, catalog: Catalog) -> Reason:
+    if one.item < 0:
+        return Reason(one.kind, one.text, one.amount)
+    item_id = catalog.ids.texts[one.item]
+    name = catalog.name(one.item)
+    return Reason(one.kind, one.text.replace("{item}", name), one.amount, item_id, name)
+
+
+__all__ = ["Picks", "Placed", "explain", "fill", "take_customers", "take_exclusions"]

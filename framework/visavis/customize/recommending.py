@@ -1,0 +1,294 @@
+"""What would suit this one customer: recommendations with reasons, and similar items."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.config import Settings
+from visavis.customize.exclusions import Filters, check_excluded, exclusions
+from visavis.customize.ranking import Picks, Placed, explain, fill, take_customers
+from visavis.errors import NotFound, NotReady, Overloaded
+from visavis.history import Customers, Items
+from visavis.identify.checks import Violations, check_count, check_customer, shorten
+from visavis.live import Live
+from visavis.live.identities import Found
+from visavis.live.models import Generation
+from visavis.live.state import now_us
+from visavis.model import (
+    AttributeFilter,
+    CustomerRef,
+    Recommendation,
+    RecommendedItem,
+    SimilarItem,
+    SimilarItems,
+)
+from visavis.plugin import NeighbourScorer, Scorer
+from visavis.store import Operation, Store
+from visavis.store.decisions import DecisionRow, insert_decisions
+
+MOST_ITEMS = 1_000
+MOST_CUSTOMERS = 1_000
+UNRANKED = "catalog"
+"""Stands as the scorer of items that no scorer has an opinion on."""
+
+log = logging.getLogger("visavis.customize")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request asks for, checked."""
+
+    n: int
+    scorer: str
+    filters: tuple[AttributeFilter, ...]
+    exclude: tuple[str, ...]
+    exclude_bought: bool | None
+    available_only: bool
+    one_per_group: bool
+
+
+class Recommending:
+    """Answers from memory; the record of each answer is queued, and a crash may lose the last second of those."""
+
+    def __init__(self, store: Store, live: Live, settings: Settings) -> None:
+        self._store = store
+        self._live = live
+        self._settings = settings
+        self._filters = Filters(live)
+        self.unrecorded = 0
+        """Answers whose record was dropped because too much was waiting to be written."""
+
+    def recommend(self, customers: Sequence[CustomerRef], wanted: Wanted) -> tuple[Recommendation, ...]:
+        """One list a customer, in the order asked."""
+        bad = Violations()
+        check_count(bad, "n", wanted.n, most=MOST_ITEMS)
+        if not 1 <= len(customers) <= MOST_CUSTOMERS:
+            bad.add("customers", f"holds {len(customers):,}; give 1 to {MOST_CUSTOMERS:,}")
+        bad.check()
+        for place, ref in enumerate(customers):
+            check_customer(bad, f"customers[{place}]" if len(customers) > 1 else "customer", ref)
+        bad.check()
+        check_excluded(wanted.exclude)
+        generation = self._generation()
+        name = wanted.scorer or self._settings["scorer"]
+        scorer = self._scorer(generation, name, "scorer")
+        everywhere = self._filters.excluded(wanted.filters, wanted.exclude, wanted.available_only)
+        items = self._live.catalog.whole()
+        if len(everywhere) != len(items):
+            # The catalogue grew between the two reads; the answer is as of the first.
+            items = self._live.catalog.items(np.arange(len(everywhere), dtype=np.int32))
+        found = [self._live.identities.find(ref) for ref in customers]
+        past = self._histories(customers, found)
+        why_not = [self._why_not_personal(scorer, one, place, past) for place, one in enumerate(found)]
+        picks = [Picks(wanted.n, items.group if wanted.one_per_group else None) for _ in customers]
+        self._fill(picks, generation, name, scorer, past, why_not, items, everywhere, wanted)
+        return self._answers(customers, found, past, generation, name, why_not, picks)
+
+    def similar(self, item_id: str, wanted: Wanted) -> SimilarItems:
+        """The items most like one."""
+        bad = Violations()
+        check_count(bad, "n", wanted.n, most=MOST_ITEMS)
+        bad.check()
+        check_excluded(wanted.exclude)
+        catalog = self._live.catalog
+        code = catalog.ids.find(item_id)
+        if code < 0:
+            raise NotFound(
+                f"item {shorten(item_id)} is not known; upsert it, or record an interaction with it",
+                reason="UNKNOWN_ITEM",
+                metadata={"item_id": item_id[:100]},
+            )
+        generation = self._generation()
+        name, scorer = self._neighbour_scorer(generation, wanted.scorer)
+        everywhere = self._filters.excluded(wanted.filters, wanted.exclude, wanted.available_only)
+        items = catalog.whole()
+        picks = Picks(wanted.n, items.group if wanted.one_per_group else None)
+        picks.block_group(code)
+        codes, scores = scorer.neighbours(code, len(items))
+        for other, score in zip(codes.tolist(), scores.tolist(), strict=True):
+            if other < len(everywhere) and not everywhere[other]:
+                picks.offer(other, score, name)
+        return SimilarItems(
+            item_id,
+            catalog.name(code),
+            name,
+            tuple(
+                SimilarItem(catalog.ids.texts[one.item], catalog.name(one.item), rank, one.score)
+                for rank, one in enumerate(picks.placed, 1)
+            ),
+        )
+
+    def _generation(self) -> Generation:
+        generation = self._live.generation
+        if not generation.number:
+            raise NotReady(
+                "nothing is fitted yet; run `visavis fit` (or call Fit) after importing or recording interactions"
+            )
+        return generation
+
+    def _scorer(self, generation: Generation, name: str, field: str) -> Scorer:
+        scorer = generation.scorers.get(name)
+        if scorer is None:
+            why = generation.failed.get(name)
+            raise NotFound(
+                f"{field} {shorten(name)} is not in generation {generation.number}"
+                + (f" because it failed: {why}; mend it and run `visavis fit`" if why else "")
+                + ("" if why else f"; fitted are {', '.join(sorted(generation.scorers))} (`visavis fit` adds new ones)"),
+                reason="UNKNOWN_PLUGIN",
+                metadata={"plugin": name[:100]},
+            )
+        return scorer
+
+    def _neighbour_scorer(self, generation: Generation, name: str) -> tuple[str, NeighbourScorer]:
+        knowing = {key: one for key, one in generation.scorers.items() if isinstance(one, NeighbourScorer)}
+        if name:
+            scorer = self._scorer(generation, name, "scorer")
+            if not isinstance(scorer, NeighbourScorer):
+                raise NotFound(
+                    f"scorer {name} does not know which items are alike; these do: {', '.join(sorted(knowing)) or 'none'}",
+                    reason="UNKNOWN_PLUGIN",
+                    metadata={"plugin": name},
+                )
+            return name, scorer
+        if not knowing:
+            raise NotFound(
+                "no fitted scorer knows which items are alike; enable item_similarity and run `visavis fit`",
+                reason="UNKNOWN_PLUGIN",
+                metadata={"plugin": ""},
+            )
+        first = self._settings["scorer"] if self._settings["scorer"] in knowing else sorted(knowing)[0]
+        return first, knowing[first]
+
+    def _histories(self, customers: Sequence[CustomerRef], found: Sequence[Found]) -> Customers:
+        """The histories of those who may be personalized; an objector's is not even read."""
+        live = self._live
+        codes = np.array(
+            [one.customer if one.customer >= 0 and live.consents.may_personalize(one.customer) else -1 for one in found],
+            dtype=np.int32,
+        )
+        ids = [self._shown_id(ref, one) for ref, one in zip(customers, found, strict=True)]
+        return live.histories.of(codes, ids, live.kinds.names, now_us())
+
+    def _why_not_personal(self, scorer: Scorer, found: Found, place: int, past: Customers) -> str:
+        if not scorer.personal:
+            return ""
+        if found.customer < 0:
+            return "unknown_customer"
+        if past.codes[place] < 0:
+            return "objected"
+        return "" if past.indptr[place + 1] > past.indptr[place] else "no_history"
+
+    def _fill(
+        self,
+        picks: Sequence[Picks],
+        generation: Generation,
+        name: str,
+        scorer: Scorer,
+        past: Customers,
+        why_not: Sequence[str],
+        items: Items,
+        everywhere: NDArray[np.bool_],
+        wanted: Wanted,
+    ) -> None:
+        personal = [row for row, why in enumerate(why_not) if not why]
+        if personal:
+            chosen = take_customers(past, personal)
+            bought = wanted.exclude_bought if wanted.exclude_bought is not None else not scorer.recommends_bought
+            fill([picks[row] for row in personal], name, scorer, chosen, items, exclusions(chosen, everywhere, bought))
+        lacking = [row for row, one in enumerate(picks) if not one.full]
+        fallback = generation.scorers.get(self._settings["fallback_scorer"])
+        if not lacking:
+            return
+        rest = take_customers(past, lacking)
+        bought = wanted.exclude_bought is not False
+        exclude = exclusions(rest, everywhere, bought)
+        if fallback is not None and fallback is not scorer:
+            fill([picks[row] for row in lacking], self._settings["fallback_scorer"], fallback, rest, items, exclude)
+        for place, row in enumerate(lacking):
+            if not picks[row].full:
+                hidden = everywhere.copy()
+                hidden[exclude.indices[exclude.indptr[place] : exclude.indptr[place + 1]]] = True
+                for code in np.flatnonzero(~hidden).tolist():
+                    picks[row].offer(code, 0.0, UNRANKED)
+
+    def _answers(
+        self,
+        customers: Sequence[CustomerRef],
+        found: Sequence[Found],
+        past: Customers,
+        generation: Generation,
+        name: str,
+        why_not: Sequence[str],
+        picks: Sequence[Picks],
+    ) -> tuple[Recommendation, ...]:
+        answers, decisions = [], []
+        for row, one in enumerate(picks):
+            placed = one.placed
+            reason = why_not[row]
+            if not reason and any(entry.scorer != name for entry in placed):
+                reason = "too_few"
+            answer = Recommendation(
+                customer_id=past.ids[row],
+                decision_id=f"d-{uuid.uuid4().hex}",
+                scorer=placed[0].scorer if placed else name,
+                fallback=bool(reason) and not any(entry.scorer == name for entry in placed),
+                fallback_reason=reason,
+                generation=generation.number,
+                items=self._items(placed, generation, take_customers(past, [row])),
+            )
+            answers.append(answer)
+            decisions.append(
+                DecisionRow(
+                    answer.decision_id,
+                    past.now,
+                    # An objector's answers are kept, for no person.
+                    found[row].identity if past.codes[row] >= 0 else -1,
+                    answer.scorer,
+                    reason,
+                    generation.number,
+                    [entry.item for entry in placed],
+                    [entry.score for entry in placed],
+                    [entry.scorer for entry in placed],
+                )
+            )
+        self._record(decisions)
+        return tuple(answers)
+
+    def _items(
+        self, placed: Sequence[Placed], generation: Generation, customer: Customers
+    ) -> tuple[RecommendedItem, ...]:
+        catalog = self._live.catalog
+        reasons = explain(placed, generation.scorers.get, customer, catalog)
+        return tuple(
+            RecommendedItem(
+                item_id=catalog.ids.texts[one.item],
+                name=catalog.name(one.item),
+                rank=rank,
+                score=one.score,
+                scorer=one.scorer,
+                reasons=why,
+            )
+            for rank, (one, why) in enumerate(zip(placed, reasons, strict=True), 1)
+        )
+
+    def _shown_id(self, ref: CustomerRef, found: Found) -> str:
+        if found.customer >= 0:
+            return self._live.identities.customers.texts[found.customer]
+        return ref if isinstance(ref, str) else ""
+
+    def _record(self, decisions: Sequence[DecisionRow]) -> None:
+        try:
+            self._store.writer.submit(Operation(lambda tx: insert_decisions(tx, decisions), rows=len(decisions)))
+        except Overloaded:
+            self.unrecorded += len(decisions)
+            if self.unrecorded == len(decisions):
+                log.warning("the writer is behind: decisions go unrecorded; the status counts them")
+
+
+__all__ = ["MOST_CUSTOMERS", "MOST_ITEMS", "UNRANKED", "Recommending", "Wanted"]

@@ -1,0 +1,94 @@
+"""`visavis.open()`: opens a store, wires the rooms, closes. Nothing more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from visavis.admin import Admin
+from visavis.config import Settings, load_settings
+from visavis.customize import Customize
+from visavis.differentiate import Differentiate
+from visavis.errors import VisavisError
+from visavis.identify import Identify
+from visavis.interact import Interact
+from visavis.live import Live
+from visavis.model import Identifier
+from visavis.plugin import Registry
+from visavis.store import Store
+
+
+class Engine:
+    """An open store and its rooms. One process has a store open at a time; close it, or use `with`."""
+
+    def __init__(self, store: Store, settings: Settings, registry: Registry) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.store = store
+        self.live = Live(store, registry)
+        self.identify = Identify(store, self.live, settings, registry)
+        self.differentiate = Differentiate(self.live)
+        self.customize = Customize(store, self.live, settings)
+        self.interact = Interact(self.customize, registry)
+        self.admin = Admin(store, self.live, registry, self.customize, settings["keep_generations"])
+        # The few everyday verbs, without naming the room.
+        self.recommend = self.customize.recommend
+        self.similar = self.customize.similar
+        self.profile = self.differentiate.profile
+        self.fit = self.admin.fit
+
+    def warm_up(self) -> None:
+        """Load what the first request would otherwise wait for: compiled kernels, the set of known ids."""
+        self.live.known_ids.load()
+        if self.live.generation.number and len(self.live.catalog):
+            ids = self.live.identities.customers.texts
+            for name in sorted(self.live.generation.scorers):
+                try:
+                    self.customize.recommend(ids[0] if ids else Identifier("device", "warm-up"), 10, scorer=name)
+                except VisavisError:
+                    # A scorer that cannot answer says so to whoever asks for it; it must not stop the start.
+                    continue
+
+    def announce(self, address: str, token: str) -> None:
+        """Publish where this process serves, so that commands on this machine go through it."""
+        self.store.owner.announce(address, token)
+
+    def close(self) -> None:
+        """Write what is queued, checkpoint, give the store free. Idempotent."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_engine(
+    path: str | Path | None = None,
+    *,
+    settings: Settings | None = None,
+    create: bool = True,
+    purpose: str = "python",
+    **overrides: Any,
+) -> Engine:
+    """Open the store at `path` (default: the setting `data`). `overrides` are settings by name.
+
+    `create` makes a store where there is none. Raises a `StoreError` that says what is wrong and what to do.
+    """
+    if settings is None:
+        settings = load_settings({**overrides, "data": str(path) if path is not None else None})
+    registry = Registry.load(
+        plugins_dir=Path(settings["plugins_dir"]) if settings["plugins_dir"] else None,
+        disabled=settings.disabled_plugins,
+        options=settings.plugins,
+    )
+    store = Store.open(settings.data, settings, purpose=purpose, create=create)
+    try:
+        return Engine(store, settings, registry)
+    except BaseException:
+        store.close()
+        raise
+
+
+__all__ = ["Engine", "open_engine"]

@@ -1,0 +1,146 @@
+"""Know each customer at every touchpoint: recording, import, items, identifiers, consent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from visavis.config import Settings
+from visavis.errors import NotFound
+from visavis.identify.checks import shorten
+from visavis.identify.paging import page_of
+from visavis.identify.recording import record_operation, to_result
+from visavis.identify.upserting import (
+    consent_operation,
+    upsert_customers_operation,
+    upsert_items_operation,
+)
+from visavis.live import Live
+from visavis.live.catalog import to_item
+from visavis.model import (
+    Consent,
+    Customer,
+    CustomerRef,
+    ImportReport,
+    Interaction,
+    Item,
+    Page,
+    Progress,
+    RecordResult,
+    UpsertResult,
+)
+from visavis.plugin import Registry
+from visavis.store import Store
+
+
+class Identify:
+    """The room of recording. Every verb that changes something answers after its commit."""
+
+    def __init__(self, store: Store, live: Live, settings: Settings, registry: Registry) -> None:
+        self._store = store
+        self._live = live
+        self._settings = settings
+        self._registry = registry
+
+    def record(self, interactions: Sequence[Interaction], *, request_id: str = "") -> RecordResult:
+        """Record 1 to 10,000 interactions, all or none.
+
+        An interaction whose id is already known is counted and not recorded again. Raises `InvalidInput` naming
+        every wrong field; a time more than `future_tolerance_minutes` ahead is wrong, one that is late is not.
+        """
+        return self.record_soon(interactions, request_id=request_id).result()
+
+    def record_soon(self, interactions: Sequence[Interaction], *, request_id: str = "") -> Future[RecordResult]:
+        """As `record`, without waiting: checked at once, the future answers after the commit."""
+        operation = record_operation(
+            self._live, interactions, self._settings, request_id, self._registry.interactions_recorded
+        )
+        answer: Future[RecordResult] = Future()
+        answer.set_running_or_notify_cancel()
+
+        def done(future: Future) -> None:  # type: ignore[type-arg]
+            error = future.exception()
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(to_result(future.result()))
+
+        self._store.writer.submit(operation).add_done_callback(done)
+        return answer
+
+    def import_file(
+        self,
+        path: str | Path,
+        *,
+        columns: Mapping[str, str] | None = None,
+        source: str = "",
+        kind: str = "",
+        currency: str = "",
+        time_zone: str = "",
+        format: str = "",  # noqa: A002 - the word that users know
+        delimiter: str = "",
+        progress: Callable[[Progress], None] | None = None,
+    ) -> ImportReport:
+        """Import purchases or other interactions from CSV, Parquet or JSON Lines.
+
+        `columns` names the file's column for a role (customer, item, time, order, quantity, price …); roles left out
+        are guessed and reported. Importing the same file again adds nothing. Raises `InvalidInput` when the file
+        cannot be read or a needed column is not found.
+        """
+        from visavis.identify.importing import import_file
+
+        return import_file(
+            self._store,
+            self._live,
+            self._settings,
+            path,
+            columns=columns,
+            source=source,
+            kind=kind,
+            currency=currency,
+            time_zone=time_zone,
+            format=format,
+            delimiter=delimiter,
+            progress=progress,
+        )
+
+    def upsert_items(
+        self, items: Sequence[Item], *, update_mask: Sequence[str] = (), request_id: str = ""
+    ) -> UpsertResult:
+        """Make or change 1 to 1,000 items, all or none. `update_mask` names the fields to change; empty means all."""
+        operation = upsert_items_operation(self._live, items, tuple(update_mask), request_id)
+        return UpsertResult(**self._store.writer.run(operation))
+
+    def get_item(self, item_id: str) -> Item:
+        """One item. Raises `NotFound`."""
+        code = self._live.catalog.ids.find(item_id)
+        if code < 0:
+            raise NotFound(
+                f"item {shorten(item_id)} is not known; upsert it, or record an interaction with it",
+                reason="UNKNOWN_ITEM",
+                metadata={"item_id": item_id},
+            )
+        return to_item(self._live.catalog.row(code))
+
+    def list_items(self, *, page_size: int = 0, page_token: str = "") -> Page[Item]:
+        """All items in order of appearance, a page at a time."""
+        catalog = self._live.catalog
+        return page_of(len(catalog), lambda code: to_item(catalog.row(code)), page_size, page_token)
+
+    def upsert_customers(
+        self, customers: Sequence[Customer], *, update_mask: Sequence[str] = (), request_id: str = ""
+    ) -> UpsertResult:
+        """Make or change 1 to 1,000 customers, all or none. Identifiers are added to those known.
+
+        Raises `Conflict` (IDENTIFIER_TAKEN) if an identifier belongs to another customer.
+        """
+        operation = upsert_customers_operation(self._live, customers, tuple(update_mask), request_id)
+        return UpsertResult(**self._store.writer.run(operation))
+
+    def set_consent(self, customer: CustomerRef, consent: Consent, *, request_id: str = "") -> None:
+        """Take down a customer's word on a purpose; it holds from the next answer on."""
+        self._store.writer.run(consent_operation(self._live, customer, consent, request_id))
+
+
+__all__ = ["Identify"]

@@ -1,0 +1,226 @@
+"""Making and changing items and customers, and taking down a customer's word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from visavis.errors import NotFound
+from visavis.identify.checks import (
+    Violations,
+    check_attributes,
+    check_id,
+    check_identifier,
+    check_money,
+    check_text,
+    check_time_zone,
+    check_word,
+    shorten,
+)
+from visavis.live import Live
+from visavis.live.catalog import decode_attributes, encode_attributes, to_item, to_row
+from visavis.live.consents import PURPOSES
+from visavis.live.state import now_us
+from visavis.model import Consent, Customer, CustomerRef, Identifier, Item
+from visavis.store import Operation, Transaction
+from visavis.store.identities import insert_consent, update_customer
+
+MOST_UPSERTS = 1_000
+ITEM_FIELDS = ("name", "group_id", "category", "brand", "price", "available", "attributes")
+CUSTOMER_FIELDS = ("identifiers", "attributes", "time_zone")
+
+Answer = dict[str, Any]
+
+
+def upsert_items_operation(
+    live: Live, items: Sequence[Item], update_mask: Sequence[str], request_id: str
+) -> Operation[Answer]:
+    """Make new items, change known ones. With `update_mask` only these fields change; without, all are replaced."""
+    bad = Violations()
+    _check_batch(bad, "items", items, [item.item_id for item in items])
+    _check_mask(bad, update_mask, ITEM_FIELDS)
+    clean = [_check_item(bad, f"items[{place}]", item) for place, item in enumerate(items)]
+    bad.check()
+
+    def work(tx: Transaction) -> Answer:
+        now = now_us()
+        known = [live.catalog.ids.find(item.item_id) >= 0 for item in clean]
+        codes = live.catalog.encode(tx, [item.item_id for item in clean], now).tolist()
+        rows = []
+        for code, item in zip(codes, clean, strict=True):
+            merged = item
+            if update_mask:
+                old = to_item(live.catalog.pending_row(code))
+                merged = Item(
+                    item.item_id,
+                    **{name: getattr(item if name in update_mask else old, name) for name in ITEM_FIELDS},
+                )
+            rows.append(to_row(code, merged))
+        live.catalog.replace(tx, rows, now)
+        return {"created": known.count(False), "updated": known.count(True)}
+
+    return _once(live, request_id, "upsert_items", (items, update_mask), work)
+
+
+def upsert_customers_operation(
+    live: Live, customers: Sequence[Customer], update_mask: Sequence[str], request_id: str
+) -> Operation[Answer]:
+    """Make new customers, change known ones. Identifiers are added, never taken away, here."""
+    bad = Violations()
+    _check_batch(bad, "customers", customers, [customer.customer_id for customer in customers])
+    _check_mask(bad, update_mask, CUSTOMER_FIELDS)
+    clean = [_check_customer_value(bad, f"customers[{place}]", one) for place, one in enumerate(customers)]
+    bad.check()
+    mask = set(update_mask or CUSTOMER_FIELDS)
+    changed: dict[int, tuple[str, str]] = {}
+
+    def work(tx: Transaction) -> Answer:
+        changed.clear()
+        created = 0
+        now = now_us()
+        for one in clean:
+            code, new = live.identities.attach(
+                tx, one.customer_id, one.identifiers if "identifiers" in mask else (), now
+            )
+            created += new
+            time_zone = one.time_zone if "time_zone" in mask else live.identities.time_zones.get(code, "")
+            attributes = (
+                encode_attributes(one.attributes) if "attributes" in mask else live.identities.attributes.get(code, "")
+            )
+            update_customer(tx, code, time_zone, attributes, datetime.now(UTC).replace(tzinfo=None))
+            changed[code] = (time_zone, attributes)
+        return {"created": created, "updated": len(clean) - created}
+
+    def committed(_: Answer) -> None:
+        for code, (time_zone, attributes) in changed.items():
+            live.identities.time_zones[code] = time_zone
+            live.identities.attributes[code] = attributes
+
+    return _once(live, request_id, "upsert_customers", (customers, update_mask), work, committed)
+
+
+def consent_operation(live: Live, customer: CustomerRef, consent: Consent, request_id: str) -> Operation[Answer]:
+    """Take down a customer's word. Raises `NotFound` for a customer never seen."""
+    bad = Violations()
+    if consent.purpose not in PURPOSES:
+        bad.add("consent.purpose", f"is {shorten(consent.purpose)}; give one of {', '.join(PURPOSES)}")
+    if consent.channel:
+        check_word(bad, "consent.channel", consent.channel)
+        if consent.purpose == "personalization":
+            bad.add("consent.channel", "is given for personalization, which is not tied to a channel; leave it out")
+    check_id(bad, "consent.source", consent.source, required=False)
+    if consent.at is not None and consent.at.tzinfo is None:
+        bad.add("consent.at", "has no zone; give a time with a zone, or leave it unset")
+    bad.check()
+    at = consent.at or datetime.now(UTC)
+    word = Consent(consent.purpose, consent.granted, consent.channel, consent.source, at)
+    code = known_customer(live, customer)
+
+    def work(tx: Transaction) -> Answer:
+        insert_consent(
+            tx, code, word.purpose, word.channel, word.granted, word.source, at.astimezone(UTC).replace(tzinfo=None)
+        )
+        return {}
+
+    def committed(_: Answer) -> None:
+        live.consents.set(code, word)
+
+    return _once(live, request_id, "set_consent", (customer, consent), work, committed)
+
+
+def known_customer(live: Live, ref: CustomerRef) -> int:
+    """The code of a customer, or `NotFound`."""
+    code = live.identities.find(ref).customer
+    if code < 0:
+        what = f"customer {shorten(ref)}" if isinstance(ref, str) else f"the customer of that {ref.kind}"
+        raise NotFound(
+            f"{what} is not known; record an interaction or upsert the customer first", reason="UNKNOWN_CUSTOMER"
+        )
+    return code
+
+
+def stored_customer(live: Live, code: int) -> Customer:
+    """What is stored of a customer."""
+    return Customer(
+        customer_id=live.identities.customers.texts[code],
+        identifiers=live.identities.identifiers(code),
+        attributes=decode_attributes(live.identities.attributes.get(code)),
+        time_zone=live.identities.time_zones.get(code, ""),
+    )
+
+
+def _once(
+    live: Live,
+    request_id: str,
+    method: str,
+    content: object,
+    work: Callable[[Transaction], Answer],
+    committed: Callable[[Answer], None] | None = None,
+) -> Operation[Answer]:
+    ran: list[bool] = []
+
+    def apply(tx: Transaction) -> Answer:
+        answer, fresh = live.known_requests.once(tx, request_id, method, content, lambda: work(tx))
+        ran[:] = [fresh]
+        return answer
+
+    def after(answer: Answer) -> None:
+        if committed is not None and ran[0]:
+            committed(answer)
+
+    return Operation(apply, committed=after)
+
+
+def _check_batch(bad: Violations, field: str, values: Sequence[object], ids: Sequence[str]) -> None:
+    if not 1 <= len(values) <= MOST_UPSERTS:
+        bad.add(field, f"holds {len(values):,}; give 1 to {MOST_UPSERTS:,}")
+    seen: set[str] = set()
+    for place, one in enumerate(ids):
+        if one in seen:
+            bad.add(f"{field}[{place}]", f"repeats the id {shorten(one)}; give each once")
+        seen.add(one)
+    bad.check()
+
+
+def _check_mask(bad: Violations, update_mask: Sequence[str], fields: Sequence[str]) -> None:
+    for name in update_mask:
+        if name not in fields:
+            bad.add("update_mask", f"names {shorten(name)}; give some of {', '.join(fields)}")
+
+
+def _check_item(bad: Violations, field: str, item: Item) -> Item:
+    return Item(
+        item_id=check_id(bad, f"{field}.item_id", item.item_id),
+        name=check_text(bad, f"{field}.name", item.name),
+        group_id=check_id(bad, f"{field}.group_id", item.group_id, required=False),
+        category=check_id(bad, f"{field}.category", item.category, required=False),
+        brand=check_id(bad, f"{field}.brand", item.brand, required=False),
+        price=check_money(bad, f"{field}.price", item.price),
+        available=bool(item.available),
+        attributes=check_attributes(bad, f"{field}.attributes", item.attributes),
+    )
+
+
+def _check_customer_value(bad: Violations, field: str, customer: Customer) -> Customer:
+    identifiers: list[Identifier] = []
+    for place, identifier in enumerate(customer.identifiers):
+        checked = check_identifier(bad, f"{field}.identifiers[{place}]", identifier)
+        if checked is not None:
+            identifiers.append(checked)
+    return Customer(
+        customer_id=check_id(bad, f"{field}.customer_id", customer.customer_id),
+        identifiers=tuple(identifiers),
+        attributes=check_attributes(bad, f"{field}.attributes", customer.attributes),
+        time_zone=check_time_zone(bad, f"{field}.time_zone", customer.time_zone),
+    )
+
+
+__all__ = [
+    "MOST_UPSERTS",
+    "consent_operation",
+    "known_customer",
+    "stored_customer",
+    "upsert_customers_operation",
+    "upsert_items_operation",
+]

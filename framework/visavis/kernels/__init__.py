@@ -1,0 +1,74 @@
+"""Arrays in, arrays out: the compiled inner loops, public so that plugins may use them.
+
+Importing this package is cheap: a function's module, and numba with it, is loaded when the function is first
+asked for. Every function checks what it is given and raises `visavis.errors.InvalidInput`, naming the argument;
+the functions are safe to call from several threads at once.
+
+Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, ascending) with the values `data`
+(float64) alongside; `indptr` is int64 [n_rows + 1]. A neighbour table is a pair `neighbours` int32 [n_items, k]
+(best first, padded with −1) and `similarities` float64 [n_items, k].
+
+    sparse      build_csr, transpose
+    similarity  cosine_top_k, adjusted_cosine_top_k
+    scores      top_n, score_items, contributions
+    returns     match_returns
+    id_set      id_set_new, id_set_add, id_set_contains
+    decay       decayed_sum
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from visavis.kernels.decay import decayed_sum
+    from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
+    from visavis.kernels.returns import match_returns
+    from visavis.kernels.scores import contributions, score_items, top_n
+    from visavis.kernels.similarity import adjusted_cosine_top_k, cosine_top_k
+    from visavis.kernels.sparse import build_csr, transpose
+
+_HOMES = {
+    "adjusted_cosine_top_k": "similarity",
+    "build_csr": "sparse",
+    "contributions": "scores",
+    "cosine_top_k": "similarity",
+    "decayed_sum": "decay",
+    "id_set_add": "id_set",
+    "id_set_contains": "id_set",
+    "id_set_new": "id_set",
+    "match_returns": "returns",
+    "score_items": "scores",
+    "top_n": "scores",
+    "transpose": "sparse",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    # Found directly from now on: this function is only asked for names that the package lacks.
+    globals()[name] = function
+    return function
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+__all__ = [
+    "adjusted_cosine_top_k",
+    "build_csr",
+    "contributions",
+    "cosine_top_k",
+    "decayed_sum",
+    "id_set_add",
+    "id_set_contains",
+    "id_set_new",
+    "match_returns",
+    "score_items",
+    "top_n",
+    "transpose",
+]

@@ -1,0 +1,129 @@
+"""What was already recorded or answered: interaction ids for ever, request ids for a day."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis import kernels
+from visavis.errors import Conflict
+from visavis.store import Store, Transaction
+from visavis.store.interactions import read_id_hashes, stored_ids
+from visavis.store.requests import (
+    KEPT_FOR,
+    AnsweredRequest,
+    delete_requests_before,
+    insert_request,
+    read_requests,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class KnownIds:
+    """Hashes of all interaction ids: 8 to 23 bytes an id. Loaded when first asked; the writer thread alone uses it.
+
+    A hash that is there is only a suspicion: the full id is then looked up in the store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._table: NDArray[np.uint64] | None = None
+        self._used = 0
+        self._pending: set[str] = set()
+
+    def load(self) -> None:
+        """Read the hashes from the store, once."""
+        if self._table is None:
+            with self._store.cursor() as cursor:
+                hashes = read_id_hashes(cursor)
+            self._table, self._used, _ = kernels.id_set_add(kernels.id_set_new(len(hashes)), 0, hashes)
+
+    def is_new(self, tx: Transaction, ids: Sequence[str], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """bool [n]: which ids were never recorded, counting an id twice in the call as known the second time."""
+        self.load()
+        tx.enlist(self)
+        table = self._table
+        suspects = kernels.id_set_contains(table, hashes)
+        stored: set[str] = set()
+        if suspects.any():
+            stored = stored_ids(tx.cursor, hashes[suspects].tolist())
+        new = np.ones(len(ids), dtype=np.bool_)
+        for place, interaction_id in enumerate(ids):
+            if interaction_id in stored or interaction_id in self._pending:
+                new[place] = False
+            else:
+                self._pending.add(interaction_id)
+        return new
+
+    def add(self, hashes: NDArray[np.uint64]) -> None:
+        """Take in what was committed, if the table was loaded already."""
+        if self._table is not None:
+            self._table, self._used, _ = kernels.id_set_add(self._table, self._used, hashes)
+
+    def commit(self) -> None:
+        self._pending.clear()
+
+    def rollback(self) -> None:
+        self._pending.clear()
+
+
+class KnownRequests:
+    """Answers by request id, so that a call sent again gets the first answer."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        since = datetime.now(UTC).replace(tzinfo=None) - KEPT_FOR
+        self._answers = {row.request_id: row for row in read_requests(cursor, since)}
+        self._pending: dict[str, AnsweredRequest] = {}
+        self._swept_at = datetime.now(UTC).replace(tzinfo=None)
+
+    def once(
+        self, tx: Transaction, request_id: str, method: str, content: Any, work: Callable[[], dict[str, Any]]
+    ) -> tuple[dict[str, Any], bool]:
+        """Run `work` unless `request_id` was answered: (the answer, whether `work` ran). Empty id: always run.
+
+        `content` is anything with a stable repr. Raises `Conflict` if the id was used for another request.
+        """
+        if not request_id:
+            return work(), True
+        fingerprint = hashlib.sha256(repr(content).encode()).hexdigest()
+        known = self._pending.get(request_id) or self._answers.get(request_id)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        if known is not None and now - known.answered_at <= KEPT_FOR:
+            if (known.method, known.fingerprint) != (method, fingerprint):
+                raise Conflict(
+                    f"request_id {request_id!r} was used for another request within 24 hours; give each request its own",
+                    reason="REQUEST_ID_REUSED",
+                    metadata={"request_id": request_id, "method": known.method},
+                )
+            answer: dict[str, Any] = json.loads(known.answer)
+            return answer, False
+        answer = work()
+        tx.enlist(self)
+        row = AnsweredRequest(request_id, method, fingerprint, json.dumps(answer), now)
+        insert_request(tx, row)
+        if now - self._swept_at > KEPT_FOR / 24:
+            delete_requests_before(tx, now - KEPT_FOR)
+        self._pending[request_id] = row
+        return answer, True
+
+    def commit(self) -> None:
+        self._answers.update(self._pending)
+        self._pending.clear()
+        now = datetime.now(UTC).replace(tzinfo=None)
+        if now - self._swept_at > KEPT_FOR / 24:
+            self._answers = {key: row for key, row in self._answers.items() if now - row.answered_at <= KEPT_FOR}
+            self._swept_at = now
+
+    def rollback(self) -> None:
+        self._pending.clear()
+
+
+__all__ = ["KnownIds", "KnownRequests"]

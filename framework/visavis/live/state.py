@@ -1,0 +1,102 @@
+"""The memory that the request path reads, loaded from one store."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import asdict
+from datetime import UTC
+
+from visavis.errors import VisavisError
+from visavis.live.building import Built, build
+from visavis.live.catalog import Catalog
+from visavis.live.consents import Consents
+from visavis.live.histories import Histories
+from visavis.live.identities import Identities
+from visavis.live.kinds import Kinds
+from visavis.live.known import KnownIds, KnownRequests
+from visavis.live.models import Generation, Memberships
+from visavis.plugin import Registry
+from visavis.store import Operation, Store
+from visavis.store.generations import read_generations, read_memberships, read_plugins, served_generation
+from visavis.store.interactions import read_rows
+
+log = logging.getLogger("visavis.live")
+
+
+class Live:
+    """Everything that requests read. Each part is written by the writer thread after a commit; `generation` and
+    the base of `histories` are replaced whole."""
+
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self._store = store
+        with store.cursor() as cursor:
+            self.identities = Identities(cursor)
+            self.catalog = Catalog(cursor)
+            self.kinds = Kinds(cursor)
+            self.consents = Consents(cursor)
+            self.known_requests = KnownRequests(cursor)
+        self.known_ids = KnownIds(store)
+        self.histories = Histories(self.build().base)
+        self.generation = self._load_generation(registry)
+
+    def build(self) -> Built:
+        """Read all interactions as of now, for fitting or for a new base of `histories`."""
+        with self._store.cursor() as cursor:
+            rows = read_rows(cursor)
+        # What is in the file may not be in memory yet: after this, every commit that the rows hold has been applied.
+        self._store.writer.run(Operation(lambda tx: None))
+        return build(
+            rows,
+            self.identities.owners,
+            list(self.kinds.names),
+            self.catalog.whole(),
+            len(self.identities.customers),
+            now_us(),
+        )
+
+    def rebuild_histories(self) -> None:
+        """Replace the base of `histories` by one that holds everything recorded so far."""
+        self.histories.swap(self.build().base)
+
+    def _load_generation(self, registry: Registry) -> Generation:
+        with self._store.cursor() as cursor:
+            number = served_generation(cursor)
+            if not number:
+                return Generation()
+            row = next(row for row in read_generations(cursor) if row.generation == number)
+            plugins = read_plugins(cursor, number)
+            memberships = read_memberships(cursor, number)
+        scorers, failed = {}, {}
+        for plugin in plugins:
+            if plugin.kind != "scorer":
+                continue
+            if plugin.error:
+                failed[plugin.name] = plugin.error
+                continue
+            try:
+                scorer = registry.build_scorer(plugin.name)
+                fitted_with = json.loads(plugin.options)
+                if json.loads(json.dumps(asdict(scorer.options))) != fitted_with:
+                    log.warning("scorer %s was fitted with other options; run `visavis fit`", plugin.name)
+                scorers[plugin.name] = scorer.restore(plugin.state)
+            except VisavisError as error:
+                failed[plugin.name] = error.message
+                log.warning("scorer %s of generation %d is left out: %s", plugin.name, number, error)
+        return Generation(
+            number=number,
+            fitted_at=row.fitted_at.replace(tzinfo=UTC),
+            interactions=row.interactions,
+            scorers=scorers,
+            segmentations={name: Memberships(codes, labels) for name, (codes, labels) in memberships.items()},
+            failed=failed,
+        )
+
+
+def now_us() -> int:
+    """This moment in microseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1000
+
+
+__all__ = ["Live", "now_us"]

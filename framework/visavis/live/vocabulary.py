@@ -1,0 +1,92 @@
+"""Texts and their codes, in memory; and arrays that grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Vocabulary:
+    """A text's code is its place in `texts`. Grows only.
+
+    Written by the writer thread alone: what a transaction adds stays apart until it commits, so readers in other
+    threads never meet a code that may vanish.
+    """
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self.texts: list[str] = list(texts)
+        self._codes: dict[str, int] = {text: code for code, text in enumerate(self.texts)}
+        self._pending: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def find(self, text: str) -> int:
+        """The committed code, or −1."""
+        return self._codes.get(text, -1)
+
+    def encode(self, text: str) -> tuple[int, bool]:
+        """Within a transaction: the code, and whether it was made just now."""
+        code = self._codes.get(text)
+        if code is None:
+            code = self._pending.get(text)
+        if code is not None:
+            return code, False
+        code = len(self.texts) + len(self._pending)
+        self._pending[text] = code
+        return code, True
+
+    def commit(self) -> None:
+        """Let readers see what the transaction added."""
+        pending, self._pending = self._pending, {}
+        self.texts.extend(pending)
+        self._codes.update(pending)
+
+    def rollback(self) -> None:
+        """Forget what the transaction added."""
+        self._pending.clear()
+
+
+class GrowingArray:
+    """A one-dimensional array with amortised append; `view` is the filled part, not to be written."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self._values = values.copy()
+        self._length = len(values)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def view(self) -> NDArray[Any]:
+        return self._values[: self._length]
+
+    def __getitem__(self, place: int) -> Any:
+        return self.view[place]
+
+    def set(self, place: int, value: Any) -> None:
+        """Change one value; beyond the end, grow with `value` itself as the filler."""
+        if place >= self._length:
+            self._grow(place + 1, value)
+        self._values[place] = value
+
+    def extend(self, values: Sequence[Any] | NDArray[Any]) -> None:
+        """Append many."""
+        start = self._length
+        if len(values):
+            self._grow(start + len(values), values[0])
+            self._values[start : self._length] = values
+
+    def _grow(self, length: int, filler: Any) -> None:
+        if length > len(self._values):
+            larger = np.empty(max(length, 2 * len(self._values), 16), dtype=self._values.dtype)
+            larger[: self._length] = self._values[: self._length]
+            self._values = larger
+        self._values[self._length : length] = filler
+        self._length = length
+
+
+__all__ = ["GrowingArray", "Vocabulary"]

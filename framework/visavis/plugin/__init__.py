@@ -1,0 +1,23 @@
+"""Plugins: the hooks, the base class of each kind, and the registry that finds and checks them."""
+
+from __future__ import annotations
+
+from visavis.plugin.base import Plugin, State
+from visavis.plugin.channel import Channel
+from visavis.plugin.hooks import InteractionsRecorded, hookimpl
+from visavis.plugin.registry import Registry
+from visavis.plugin.scorer import Contribution, NeighbourScorer, Scorer
+from visavis.plugin.segmenter import Segmenter
+
+__all__ = [
+    "Channel",
+    "Contribution",
+    "InteractionsRecorded",
+    "NeighbourScorer",
+    "Plugin",
+    "Registry",
+    "Scorer",
+    "Segmenter",
+    "State",
+    "hookimpl",
+]

@@ -1,0 +1,201 @@
+"""The server: ports, health, reflection, start and graceful stop.
+
+Where the main address is not plaintext loopback, a second port on 127.0.0.1 takes the key in the store's owner file,
+so that commands on this machine go through the running server without TLS set-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from visavis.api.v1 import (
+    admin_service_pb2_grpc,
+    catalog_service_pb2_grpc,
+    customer_service_pb2_grpc,
+    interaction_service_pb2_grpc,
+    message_service_pb2_grpc,
+    plugin_service_pb2_grpc,
+    recommendation_service_pb2_grpc,
+    segment_service_pb2_grpc,
+)
+from visavis.config import Settings
+from visavis.rpc.address import join
+from visavis.rpc.auth import OWNER, Authenticate, by_keys, digest, nobody_asked
+from visavis.rpc.edge import Edge, Gate
+from visavis.rpc.jobs import Jobs
+from visavis.rpc.listen import bind, listen_from
+from visavis.rpc.logs import log_to_stderr
+from visavis.rpc.servicers.admin import AdminServicer
+from visavis.rpc.servicers.catalog import CatalogServicer
+from visavis.rpc.servicers.context import Shared
+from visavis.rpc.servicers.customer import CustomerServicer
+from visavis.rpc.servicers.interaction import InteractionServicer
+from visavis.rpc.servicers.message import MessageServicer
+from visavis.rpc.servicers.plugin import PluginServicer
+from visavis.rpc.servicers.recommendation import RecommendationServicer
+from visavis.rpc.servicers.segment import SegmentServicer
+from visavis.rpc.work import Work
+
+if TYPE_CHECKING:
+    from visavis.engine import Engine
+
+log = logging.getLogger("visavis.rpc")
+
+_Register = Callable[[Any, Any], None]
+SERVICES: tuple[tuple[str, Callable[[Shared], Any], _Register], ...] = (
+    ("AdminService", AdminServicer, admin_service_pb2_grpc.add_AdminServiceServicer_to_server),
+    ("CatalogService", CatalogServicer, catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server),
+    ("CustomerService", CustomerServicer, customer_service_pb2_grpc.add_CustomerServiceServicer_to_server),
+    ("InteractionService", InteractionServicer, interaction_service_pb2_grpc.add_InteractionServiceServicer_to_server),
+    ("MessageService", MessageServicer, message_service_pb2_grpc.add_MessageServiceServicer_to_server),
+    ("PluginService", PluginServicer, plugin_service_pb2_grpc.add_PluginServiceServicer_to_server),
+    (
+        "RecommendationService",
+        RecommendationServicer,
+        recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server,
+    ),
+    ("SegmentService", SegmentServicer, segment_service_pb2_grpc.add_SegmentServiceServicer_to_server),
+)
+"""Every service: its name, what makes our servicer, what registers it."""
+
+PACKAGE = "visavis.api.v1"
+_health: Any = health
+_add_health: _Register = health_pb2_grpc.add_HealthServicer_to_server
+_METADATA_BYTES = 16 * 1024
+_SPARE_RPCS = 64  # beyond our own limit, so that refused calls and health checks get a real answer
+
+
+class Server:
+    """Serves one engine. `await start()`, then `address` says where; `await stop(grace)`; the engine stays open."""
+
+    def __init__(self, engine: Engine, settings: Settings | None = None) -> None:
+        """`settings` None means the engine's own. Raises `InvalidInput` for settings that must not be served."""
+        self._engine = engine
+        self._settings = settings or engine.settings
+        self._listen = listen_from(self._settings)
+        self._token = secrets.token_urlsafe(32)
+        self._gate = Gate(self._settings["max_concurrent_rpcs"])
+        self._servers: list[grpc.aio.Server] = []
+        self.address = ""
+        """Where clients connect, once `start` has returned."""
+        self.owner_address = ""
+        """Where commands on this machine connect with `owner_key`."""
+
+    @property
+    def owner_key(self) -> str:
+        """The key that is in the owner file; good at `owner_address` only."""
+        return f"{OWNER}.{self._token}"
+
+    async def start(self) -> None:
+        """Listen, warm up, serve. Raises `InvalidInput` when the address cannot be had; then nothing is left open."""
+        self._work = Work(self._settings["executor_threads"])
+        self._jobs = Jobs(self._work)
+        self._shared = Shared(self._engine, self._work, self._jobs)
+        self._health: Any = _health.aio.HealthServicer()
+        try:
+            await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+            await self._open_ports()
+            await asyncio.to_thread(self._engine.warm_up)
+            self._gate.closed_because = ""
+            await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+            self._engine.announce(self.owner_address, self._token)
+        except BaseException:
+            await self.stop(0)
+            raise
+        log.info("serving", extra={"fields": {"address": self.address}})
+
+    async def stop(self, grace: float) -> None:
+        """Take no more calls, let running ones end within `grace` seconds, then end the rest and all long work.
+
+        Long work stops where it next tells its progress; what it had not committed is given up.
+        """
+        self._gate.closed_because = "is going down"
+        await self._health.enter_graceful_shutdown()
+        await asyncio.gather(*(server.stop(grace) for server in self._servers))
+        await self._jobs.stop()
+        await self._work.close()
+        log.info("stopped")
+
+    async def _open_ports(self) -> None:
+        listen = self._listen
+        owner = {OWNER: digest(self._token)}
+        plain_loopback = listen.credentials is None and listen.loopback
+        keys = {**listen.keys, **owner} if plain_loopback else listen.keys
+        main = self._make(by_keys(keys) if listen.keys else nobody_asked, reflect=listen.loopback)
+        self._servers.append(main)
+        port = bind(main, listen.host, listen.port, listen.credentials)
+        self.address = self.owner_address = join(listen.host, port)
+        if not plain_loopback:
+            local = self._make(by_keys(owner), reflect=False)
+            self._servers.append(local)
+            self.owner_address = join("127.0.0.1", bind(local, "127.0.0.1", 0, None))
+        for server in self._servers:
+            await server.start()
+
+    def _make(self, authenticate: Authenticate, *, reflect: bool) -> grpc.aio.Server:
+        size = self._settings["max_message_mb"] << 20
+        limit = self._settings["max_concurrent_rpcs"]
+        edge: Any = Edge(self._gate, authenticate)
+        server = grpc.aio.server(
+            interceptors=[edge],
+            maximum_concurrent_rpcs=limit + _SPARE_RPCS,
+            options=[
+                ("grpc.so_reuseport", 0),  # two servers on one port would each get a part of the calls
+                ("grpc.max_receive_message_length", size),
+                ("grpc.max_send_message_length", size),
+                ("grpc.max_metadata_size", _METADATA_BYTES),
+                ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
+                ("grpc.max_concurrent_streams", limit + _SPARE_RPCS),
+                ("grpc.keepalive_time_ms", 60_000),
+                ("grpc.keepalive_timeout_ms", 20_000),
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                ("grpc.http2.max_ping_strikes", 2),
+            ],
+        )
+        for _, servicer, register in SERVICES:
+            register(servicer(self._shared), server)
+        _add_health(self._health, server)
+        if reflect:
+            names = [f"{PACKAGE}.{name}" for name, _, _ in SERVICES]
+            reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        return server
+
+    async def _set_health(self, status: int) -> None:
+        for name in (health.OVERALL_HEALTH, *(f"{PACKAGE}.{name}" for name, _, _ in SERVICES)):
+            await self._health.set(name, status)
+
+
+def run(engine: Engine, on_serving: Callable[[Server], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then stop gracefully. The caller closes the engine.
+
+    `on_serving` is called once, when calls are taken. Logs go to stderr. Raises what `Server` raises.
+    """
+    log_to_stderr(engine.settings["log_level"])
+    asyncio.run(_run(engine, on_serving))
+
+
+async def _run(engine: Engine, on_serving: Callable[[Server], None] | None) -> None:
+    server = Server(engine)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.start()
+    try:
+        if on_serving is not None:
+            on_serving(server)
+        await stop.wait()
+    finally:
+        await server.stop(engine.settings["shutdown_grace_s"])
+
+
+__all__ = ["PACKAGE", "SERVICES", "Server", "run"]

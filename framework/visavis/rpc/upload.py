@@ -1,0 +1,68 @@
+"""A file that a client sends, kept beside the store until it is read."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+from visavis.api.v1 import interaction_service_pb2 as pb
+from visavis.errors import StoreUnwritable
+from visavis.rpc.convert import invalid
+from visavis.rpc.work import Work
+
+_BUFFER_BYTES = 1 << 20
+
+
+class Upload:
+    """One file under a name of our own, in a folder of its own.
+
+    `name` is the client's name without folders; `path` ends as that name does, since endings tell formats.
+    """
+
+    def __init__(self, folder: Path, file_name: str, work: Work) -> None:
+        self.name = re.split(r"[\\/]", file_name)[-1]
+        if not self.name or self.name in {".", ".."} or not self.name.isprintable() or len(self.name.encode()) > 255:
+            raise invalid("options.file_name", f"is {file_name[:100]!r}; give a file name such as 'sales.csv'")
+        ending = re.search(r"(\.[A-Za-z0-9]{1,10}){0,2}$", self.name)
+        self._folder = Path(tempfile.mkdtemp(dir=folder))
+        self.path = self._folder / f"upload{ending.group() if ending else ''}"
+        self._work = work
+
+    async def receive(self, requests: AsyncIterator[pb.ImportFileRequest]) -> None:
+        """Write the chunks down to the end of the stream. What came is removed if the stream breaks off."""
+        complete = False
+        try:
+            await self._write(requests)
+            complete = True
+        except OSError as error:
+            raise StoreUnwritable(
+                f"the file could not be kept in {self._folder.parent}: {error.strerror}; make room, or give the "
+                "server the right to write there",
+                metadata={"path": str(self._folder.parent)},
+            ) from None
+        finally:
+            if not complete:
+                self.discard()
+
+    async def _write(self, requests: AsyncIterator[pb.ImportFileRequest]) -> None:
+        buffer = bytearray()
+        with await self._work.call(self.path.open, "wb") as stream:
+            async for request in requests:
+                if request.WhichOneof("part") != "chunk":
+                    raise invalid("chunk", "is missing; after the options, every message holds bytes of the file")
+                buffer += request.chunk
+                if len(buffer) >= _BUFFER_BYTES:
+                    await self._work.call(stream.write, bytes(buffer))
+                    buffer.clear()
+            await self._work.call(stream.write, bytes(buffer))
+
+    def discard(self) -> None:
+        """Remove the file, soon."""
+        self._work.soon(partial(shutil.rmtree, self._folder, ignore_errors=True))
+
+
+__all__ = ["Upload"]

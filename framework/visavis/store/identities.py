@@ -1,0 +1,130 @@
+"""Tables `identities`, `identity_log`, `customers`, `consents`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from visavis.store.writer import Transaction
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class NewIdentity(NamedTuple):
+    """An identity met for the first time, and the customer that it is attached to."""
+
+    code: int
+    kind: str
+    value: str
+    customer: int
+
+
+class NewCustomer(NamedTuple):
+    """A customer made just now."""
+
+    code: int
+    customer_id: str
+
+
+def insert_identities(tx: Transaction, rows: Sequence[NewIdentity], at: int) -> None:
+    """Add identities with their first log entry; `at` in microseconds."""
+    if not rows:
+        return
+    codes = np.array([row.code for row in rows], dtype=np.int32)
+    times = np.full(len(rows), at, dtype="datetime64[us]")
+    tx.insert(
+        "identities",
+        {
+            "identity_code": codes,
+            "kind": [row.kind for row in rows],
+            "value": [row.value for row in rows],
+            "first_seen_at": times,
+        },
+    )
+    tx.insert(
+        "identity_log",
+        {
+            "sequence": np.full(len(rows), tx.sequence, dtype=np.int64),
+            "logged_at": times,
+            "action": ["attach"] * len(rows),
+            "identity_code": codes,
+            "customer_code": np.array([row.customer for row in rows], dtype=np.int32),
+        },
+    )
+
+
+def insert_customers(tx: Transaction, rows: Sequence[NewCustomer], at: int) -> None:
+    """Add customers of whom only the id is known; `at` in microseconds."""
+    if not rows:
+        return
+    times = np.full(len(rows), at, dtype="datetime64[us]")
+    tx.insert(
+        "customers",
+        {
+            "customer_code": np.array([row.code for row in rows], dtype=np.int32),
+            "customer_id": [row.customer_id for row in rows],
+            "created_at": times,
+            "updated_at": times,
+        },
+    )
+
+
+def update_customer(tx: Transaction, code: int, time_zone: str, attributes: str, at: datetime) -> None:
+    """Replace what is known of a customer; `attributes` is a JSON object or empty."""
+    tx.flush()
+    tx.cursor.execute(
+        "UPDATE customers SET time_zone = nullif(?, ''), attributes = nullif(?, ''), updated_at = ? WHERE customer_code = ?",
+        [time_zone, attributes, at, code],
+    )
+
+
+def insert_consent(
+    tx: Transaction, customer: int, purpose: str, channel: str, granted: bool, source: str, at: datetime
+) -> None:
+    """Add a customer's word; the last one on a purpose and channel holds."""
+    tx.cursor.execute(
+        "INSERT INTO consents VALUES (?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?)",
+        [tx.sequence, customer, purpose, channel, granted, source, at],
+    )
+
+
+def read_identities(cursor: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str], np.ndarray[Any, Any]]:
+    """All identities by code: kinds, values, and the customer code of each (the last log entry wins)."""
+    cursor.execute("SELECT kind, value FROM identities ORDER BY identity_code")
+    columns = cursor.fetchnumpy()
+    owners = cursor.execute(
+        "SELECT arg_max(customer_code, sequence) AS customer FROM identity_log GROUP BY identity_code ORDER BY identity_code"
+    ).fetchnumpy()["customer"]
+    return columns["kind"].tolist(), columns["value"].tolist(), np.asarray(owners, dtype=np.int32)
+
+
+def read_customers(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, str | None]]:
+    """All customers by code: id, time zone, attributes as JSON."""
+    return cursor.execute(
+        "SELECT customer_id, time_zone, attributes FROM customers ORDER BY customer_code"
+    ).fetchall()
+
+
+def read_consents(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str, bool, str, datetime]]:
+    """Every word given, oldest first: customer, purpose, channel, granted, source, time."""
+    return cursor.execute(
+        "SELECT customer_code, purpose, coalesce(channel, ''), granted, coalesce(source, ''), given_at FROM consents "
+        "ORDER BY sequence, rowid"
+    ).fetchall()
+
+
+__all__ = [
+    "NewCustomer",
+    "NewIdentity",
+    "insert_consent",
+    "insert_customers",
+    "insert_identities",
+    "read_consents",
+    "read_customers",
+    "read_identities",
+    "update_customer",
+]

@@ -1,0 +1,197 @@
+"""Table `interactions` and the vocabulary of kinds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.store.writer import Transaction
+
+if TYPE_CHECKING:
+    import duckdb
+
+BASKET_SQL = "(md5_number_lower(order_id) >> 1)::BIGINT"
+"""A number for an order id, the same as `text_hash(order_id) >> 1`."""
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionColumns:
+    """Interactions by column, ready to be written. Codes −1 for none, NaN for no number, empty text for none.
+
+    `occurred_at` int64 microseconds; `amount`, `rating` float64; the rest lists of texts.
+    """
+
+    interaction_id: list[str]
+    id_hash: NDArray[np.uint64]
+    identity: NDArray[np.int32]
+    item: NDArray[np.int32]
+    kind: NDArray[np.uint16]
+    occurred_at: NDArray[np.int64]
+    quantity: NDArray[np.float64]
+    amount: NDArray[np.float64]
+    currency: list[str]
+    rating: NDArray[np.float64]
+    order_id: list[str]
+    touchpoint: list[str]
+    decision_id: list[str]
+    reverses_id: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """Interactions as read back, in order of recording. `basket` is the order's number, −1 for none.
+
+    `reverses` is the row (position in these arrays) that a return names, −1 for none.
+    """
+
+    sequence: int
+    identity: NDArray[np.int32]
+    item: NDArray[np.int32]
+    kind: NDArray[np.uint16]
+    time: NDArray[np.int64]
+    quantity: NDArray[np.float64]
+    amount: NDArray[np.float64]
+    rating: NDArray[np.float64]
+    basket: NDArray[np.int64]
+    reverses: NDArray[np.int64]
+    currency: str
+
+
+def text_hash(text: str) -> int:
+    """The lower half of the text's MD5, as DuckDB's md5_number_lower gives it. Not for secrets."""
+    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[8:], "little")
+
+
+def insert_interactions(tx: Transaction, rows: InteractionColumns, recorded_at: int) -> None:
+    """Add interactions; `recorded_at` in microseconds."""
+    count = len(rows.interaction_id)
+    if not count:
+        return
+    tx.insert(
+        "interactions",
+        {
+            "sequence": np.full(count, tx.sequence, dtype=np.int64),
+            "interaction_id": rows.interaction_id,
+            "id_hash": rows.id_hash,
+            "identity_code": rows.identity,
+            "item_code": rows.item,
+            "kind_code": rows.kind,
+            "occurred_at": rows.occurred_at.view("datetime64[us]"),
+            "quantity": rows.quantity,
+            "amount_minor": rows.amount,
+            "currency": rows.currency,
+            "rating": rows.rating,
+            "order_id": rows.order_id,
+            "touchpoint": rows.touchpoint,
+            "decision_id": rows.decision_id,
+            "reverses_id": rows.reverses_id,
+            "recorded_at": np.full(count, recorded_at, dtype="datetime64[us]"),
+        },
+    )
+
+
+def insert_kinds(tx: Transaction, kinds: Iterable[tuple[int, str]]) -> None:
+    """Add kinds by code."""
+    rows = list(kinds)
+    if rows:
+        tx.insert(
+            "kinds",
+            {"kind_code": np.array([code for code, _ in rows], dtype=np.uint16), "kind": [kind for _, kind in rows]},
+        )
+
+
+def read_kinds(cursor: duckdb.DuckDBPyConnection) -> list[str]:
+    """All kinds by code."""
+    return [kind for (kind,) in cursor.execute("SELECT kind FROM kinds ORDER BY kind_code").fetchall()]
+
+
+def stored_ids(cursor: duckdb.DuckDBPyConnection, hashes: Sequence[int]) -> set[str]:
+    """The ids in the store whose hash is one of these: one scan, whatever the number."""
+    cursor.register("asked_hashes", {"id_hash": np.array(hashes, dtype=np.uint64)})
+    try:
+        rows = cursor.execute(
+            "SELECT interaction_id FROM interactions WHERE id_hash IN (SELECT id_hash FROM asked_hashes)"
+        ).fetchall()
+    finally:
+        cursor.unregister("asked_hashes")
+    return {interaction_id for (interaction_id,) in rows}
+
+
+def read_id_hashes(cursor: duckdb.DuckDBPyConnection) -> NDArray[np.uint64]:
+    """The hash of every interaction id."""
+    return np.asarray(cursor.execute("SELECT id_hash FROM interactions").fetchnumpy()["id_hash"], dtype=np.uint64)
+
+
+def read_rows(cursor: duckdb.DuckDBPyConnection) -> StoredRows:
+    """Every interaction, as of one commit."""
+    cursor.execute("BEGIN")
+    try:
+        sequence = int(cursor.execute("SELECT sequence FROM store_state").fetchall()[0][0])
+        columns = cursor.execute(
+            "SELECT identity_code, item_code, kind_code, epoch_us(occurred_at) AS occurred, quantity, "
+            f"amount_minor::DOUBLE AS amount, rating, coalesce({BASKET_SQL}, -1) AS basket, "
+            "CASE WHEN reverses_id IS NULL THEN 0 ELSE md5_number_lower(reverses_id) END AS reverses, id_hash "
+            "FROM interactions"
+        ).fetchnumpy()
+        named = cursor.execute(
+            "SELECT currency FROM interactions WHERE currency IS NOT NULL GROUP BY currency ORDER BY count(*) DESC, currency LIMIT 1"
+        ).fetchall()
+    finally:
+        cursor.execute("COMMIT")
+    reverses = np.asarray(columns["reverses"], dtype=np.uint64)
+    return StoredRows(
+        sequence=sequence,
+        identity=np.asarray(columns["identity_code"], dtype=np.int32),
+        item=np.asarray(columns["item_code"], dtype=np.int32),
+        kind=np.asarray(columns["kind_code"], dtype=np.uint16),
+        time=np.asarray(columns["occurred"], dtype=np.int64),
+        quantity=filled(columns["quantity"]),
+        amount=filled(columns["amount"]),
+        rating=filled(columns["rating"]),
+        basket=np.asarray(columns["basket"], dtype=np.int64),
+        reverses=_rows_of(reverses, np.asarray(columns["id_hash"], dtype=np.uint64)),
+        currency=named[0][0] if named else "",
+    )
+
+
+def filled(column: Any) -> NDArray[np.float64]:
+    """A numeric column as float64, NULL as NaN."""
+    if isinstance(column, np.ma.MaskedArray):
+        return np.asarray(column.astype(np.float64).filled(np.nan), dtype=np.float64)
+    return np.asarray(column, dtype=np.float64)
+
+
+def _rows_of(wanted: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """For each wanted hash (0: none) the row that has it, else −1."""
+    found = np.full(len(wanted), -1, dtype=np.int64)
+    asking = np.flatnonzero(wanted)
+    if len(asking) == 0:
+        return found
+    candidates = np.flatnonzero(np.isin(hashes, wanted[asking]))
+    order = candidates[np.argsort(hashes[candidates], kind="stable")]
+    place = np.searchsorted(hashes[order], wanted[asking])
+    inside = place < len(order)
+    hit = np.zeros(len(asking), dtype=bool)
+    hit[inside] = hashes[order[place[inside]]] == wanted[asking][inside]
+    found[asking[hit]] = order[place[hit]]
+    return found
+
+
+__all__ = [
+    "BASKET_SQL",
+    "InteractionColumns",
+    "StoredRows",
+    "filled",
+    "insert_interactions",
+    "insert_kinds",
+    "read_id_hashes",
+    "read_kinds",
+    "read_rows",
+    "stored_ids",
+    "text_hash",
+]

@@ -1,0 +1,278 @@
+"""The one thread that writes, with group commit.
+
+Calls hand in an `Operation` and get a future. The thread takes what has gathered, waits a few milliseconds for
+company, runs all of it in one transaction, and then, in this order: commit, high-water mark, apply to memory,
+acknowledge. So what a call acknowledged, the next call sees, and what was acknowledged survives a crash.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import duckdb
+import numpy as np
+
+from visavis.errors import Overloaded, StoreError, Unavailable, VisavisError
+from visavis.store.columns import Column, insert_columns
+from visavis.store.database import Database, duckdb_errors
+from visavis.store.high_water import HighWater, Mark
+
+T = TypeVar("T")
+log = logging.getLogger("visavis.store")
+
+
+class Participant(Protocol):
+    """Something in memory that changes with a transaction: it keeps what is new apart until told."""
+
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+
+
+class Transaction:
+    """What an operation writes through. `sequence` is the number of the commit being made.
+
+    Inserted columns are gathered by table and go in as one statement when something must read them, or at the end.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, sequence: int) -> None:
+        self.cursor = cursor
+        self.sequence = sequence
+        self._pending: dict[str, list[dict[str, Column]]] = {}
+        self.participants: list[Participant] = []
+
+    def insert(self, table: str, columns: dict[str, Column]) -> None:
+        """Add rows: columns of equal length, texts as lists of `str` (empty = NULL), all else as arrays."""
+        self._pending.setdefault(table, []).append(columns)
+
+    def enlist(self, participant: Participant) -> None:
+        """Tell `participant` how the transaction ends."""
+        if participant not in self.participants:
+            self.participants.append(participant)
+
+    def flush(self) -> None:
+        """Write the gathered rows, so that `cursor` sees them."""
+        pending, self._pending = self._pending, {}
+        for table, batches in pending.items():
+            names = list(batches[0])
+            merged: dict[str, Column] = {}
+            for name in names:
+                parts = [batch[name] for batch in batches]
+                if isinstance(parts[0], np.ndarray):
+                    merged[name] = np.concatenate(parts)
+                else:
+                    merged[name] = [text for part in parts for text in part]
+            insert_columns(self.cursor, table, merged)
+
+
+@dataclass(slots=True)
+class Operation(Generic[T]):
+    """Work for the writer thread.
+
+    `apply` runs inside the transaction; it raises before it changes anything, or not at all. `committed` runs
+    after the commit, still in the writer thread, and applies the result to memory. `rows` is the weight in the
+    queue. An `exclusive` operation gets a transaction of its own.
+    """
+
+    apply: Callable[[Transaction], T]
+    rows: int = 1
+    committed: Callable[[T], None] | None = None
+    exclusive: bool = False
+    future: Future[T] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True)
+class WriterOptions:
+    """`linger_s`: wait for company. `group_rows`: leave at once. `queue_rows`: refuse beyond. Sizes in rows."""
+
+    linger_s: float = 0.004
+    group_rows: int = 1000
+    queue_rows: int = 200_000
+    checkpoint_wal_bytes: int = 64 << 20
+
+
+class Writer:
+    """Owns the writing cursor. `submit` from any thread; `close` writes what is queued, then checkpoints."""
+
+    IDLE_CHECKPOINT_S = 5.0
+    IDLE_CHECKPOINT_BYTES = 1 << 20
+
+    def __init__(self, database: Database, high_water: HighWater, mark: Mark, options: WriterOptions) -> None:
+        self._database = database
+        self._high_water = high_water
+        self.mark = mark
+        self._options = options
+        self._queue: queue.SimpleQueue[Operation[Any] | None] = queue.SimpleQueue()
+        self._queued_rows = 0
+        self._count_lock = threading.Lock()
+        self._closing = False
+        self._failure: VisavisError | None = None
+        self._cursor = database.own_cursor()
+        self._thread = threading.Thread(target=self._run, name="visavis-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, operation: Operation[T]) -> Future[T]:
+        """Queue an operation. Raises `Overloaded` when too much is waiting, the failure when the writer is broken."""
+        with self._count_lock:
+            if self._failure is not None:
+                raise self._failure
+            if self._closing:
+                raise Unavailable("the store is closing; open it again, or ask the next server")
+            if self._queued_rows and self._queued_rows + operation.rows > self._options.queue_rows:
+                raise Overloaded(
+                    f"{self._queued_rows} rows wait to be written; send again in a moment",
+                    metadata={"queued_rows": str(self._queued_rows)},
+                )
+            self._queued_rows += operation.rows
+            # Inside the lock, so that nothing can follow the end mark that close() puts in the queue.
+            self._queue.put(operation)
+        return operation.future
+
+    def run(self, operation: Operation[T]) -> T:
+        """Submit and wait."""
+        return self.submit(operation).result()
+
+    def close(self) -> None:
+        """Write what is queued, checkpoint, end the thread. Idempotent."""
+        with self._count_lock:
+            if not self._closing:
+                self._closing = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        held: Operation[Any] | None = None
+        open_ = True
+        while open_:
+            first = held
+            held = None
+            if first is None:
+                try:
+                    first = self._queue.get(timeout=self.IDLE_CHECKPOINT_S)
+                except queue.Empty:
+                    self._checkpoint(self.IDLE_CHECKPOINT_BYTES)
+                    continue
+            if first is None:
+                break
+            group = [first]
+            if not first.exclusive:
+                open_, held = self._gather(group)
+            self._commit_group(group)
+            self._checkpoint(self._options.checkpoint_wal_bytes)
+        if held is not None:
+            self._commit_group([held])
+        self._checkpoint(1)
+        self._cursor.close()
+
+    def _gather(self, group: list[Operation[Any]]) -> tuple[bool, Operation[Any] | None]:
+        """Fill `group` until the linger is over or it is large. Answers (still open, an exclusive one met)."""
+        rows = group[0].rows
+        end = time.monotonic() + self._options.linger_s
+        while rows < self._options.group_rows:
+            try:
+                following = self._queue.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                return True, None
+            if following is None:
+                return False, None
+            if following.exclusive:
+                return True, following
+            group.append(following)
+            rows += following.rows
+        return True, None
+
+    def _commit_group(self, group: list[Operation[Any]]) -> None:
+        group = [operation for operation in group if self._start(operation)]
+        if not group:
+            return
+        try:
+            results = self._transact(group)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller's future
+            if len(group) > 1 and self._failure is None:
+                # One of them is at fault: each alone shows which.
+                for operation in group:
+                    self._commit_alone(operation)
+                return
+            group[0].future.set_exception(error)
+            for operation in group[1:]:
+                operation.future.set_exception(self._failure or error)
+            return
+        for operation, result in zip(group, results, strict=True):
+            operation.future.set_result(result)
+
+    def _commit_alone(self, operation: Operation[Any]) -> None:
+        try:
+            results = self._transact([operation])
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller's future
+            operation.future.set_exception(error)
+        else:
+            operation.future.set_result(results[0])
+
+    def _start(self, operation: Operation[Any]) -> bool:
+        with self._count_lock:
+            self._queued_rows -= operation.rows
+        return operation.future.set_running_or_notify_cancel()
+
+    def _transact(self, group: list[Operation[Any]]) -> list[Any]:
+        if self._failure is not None:
+            raise self._failure
+        sequence = self.mark.sequence + 1
+        transaction = Transaction(self._cursor, sequence)
+        try:
+            with duckdb_errors(self._database.path):
+                self._cursor.execute("BEGIN")
+                results = [operation.apply(transaction) for operation in group]
+                transaction.flush()
+                self._cursor.execute("UPDATE store_state SET sequence = ?", [sequence])
+                self._cursor.execute("COMMIT")
+        except BaseException as error:
+            for participant in transaction.participants:
+                participant.rollback()
+            self._roll_back(error)
+            raise
+        self.mark = Mark(self.mark.store_id, self.mark.lineage, sequence)
+        try:
+            self._high_water.write(self.mark)
+            for participant in transaction.participants:
+                participant.commit()
+            for operation, result in zip(group, results, strict=True):
+                if operation.committed is not None:
+                    operation.committed(result)
+        except BaseException as error:
+            # Committed but not in memory: answers would be wrong from here on, so nothing more is taken.
+            self._fail(StoreError(f"memory no longer agrees with {self._database.path}; start again ({error!r})"))
+            raise
+        return results
+
+    def _roll_back(self, error: BaseException) -> None:
+        try:
+            self._cursor.execute("ROLLBACK")
+        except duckdb.TransactionException:
+            pass  # the failed COMMIT has already ended it
+        except duckdb.Error as second:
+            self._fail(StoreError(f"{self._database.path} takes no more writes; `visavis doctor` says more ({second})"))
+        if isinstance(error, StoreError) and isinstance(error.__cause__, duckdb.FatalException):
+            self._fail(error)
+
+    def _fail(self, failure: VisavisError) -> None:
+        log.critical("the writer stopped: %s", failure)
+        with self._count_lock:
+            self._failure = failure
+
+    def _checkpoint(self, at_bytes: int) -> None:
+        if self._failure is None and self._database.wal_bytes() >= at_bytes:
+            try:
+                with duckdb_errors(self._database.path):
+                    self._cursor.execute("CHECKPOINT")
+            except (StoreError, duckdb.Error) as error:
+                # Nothing is lost, the log only grows; the next turn tries again.
+                log.warning("checkpoint put off: %s", error)
+
+
+__all__ = ["Operation", "Participant", "Transaction", "Writer", "WriterOptions"]

@@ -1,0 +1,163 @@
+"""`item_similarity`: items like those that this customer bought, looked at or rated well.
+
+Item-based collaborative filtering (Sarwar, Karypis, Konstan and Riedl, WWW 2001): two items are alike if the same
+customers like both. The table of neighbours is learned; what the customer did is read live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis import Contribution, Customers, Exclusions, History, Items, NeighbourScorer, Scorer, hookimpl, kernels
+from visavis_plugins.scorers._tastes import CAUSES, Signal, Tastes, centred, read_tastes
+
+
+class ItemSimilarity(NeighbourScorer):
+    """Items that go with what this customer likes.
+
+    Score of item j = Σ over the customer's items i of value_i · similarity(i, j), taken over the neighbours that
+    the table keeps. The value of an item is said by `signal`; ratings count as their distance from the customer's own
+    mean, so that a bad rating speaks against an item's like, and a customer who rates everything the same says
+    nothing. The adjusted methods learn from ratings if there are any, otherwise from how often items were bought.
+    """
+
+    name: ClassVar[str] = "item_similarity"
+    mode: ClassVar[Literal["fitted", "live"]] = "fitted"
+
+    @dataclass(frozen=True)
+    class Options:
+        """How items are compared."""
+
+        method: Literal["cosine", "adjusted_cosine", "adjusted_cosine_co_rated"] = field(
+            default="cosine",
+            metadata={"doc": "cosine, or adjusted cosine over all customers or over those who rated both"},
+        )
+        neighbours: int = field(
+            default=50, metadata={"doc": "similar items kept for each item", "minimum": 1, "maximum": 1000}
+        )
+        shrinkage: float = field(
+            default=0.0,
+            metadata={"doc": "cosine only: damps similarities that few customers support", "minimum": 0},
+        )
+        signal: Signal = field(
+            default="presence",
+            metadata={"doc": "cosine only: strongest interaction, summed interactions (logarithm), or rating"},
+        )
+
+        def __post_init__(self) -> None:
+            if self.method != "cosine" and self.shrinkage:
+                raise ValueError(f"shrinkage is for the method cosine; leave it out with {self.method}")
+
+    options: Options
+    neighbours_: NDArray[np.int32]
+    similarities_: NDArray[np.float32]
+    signal_: Signal
+
+    _wide: tuple[NDArray[np.float32], NDArray[np.float64]] | None = None
+
+    def fit(self, history: History) -> Self:
+        """Learn the table of neighbours: int32 and float32 [n_items, neighbours], best first, −1 and 0 behind."""
+        n_items, options = len(history.items), self.options
+        if options.method == "cosine":
+            self.signal_ = options.signal
+        else:
+            rated = ~np.isnan(history.rating) & (history.customer >= 0) & (history.item >= 0)
+            self.signal_ = "rating" if rated.any() else "weight"
+        tastes = read_tastes(history, history.customer, history.n_customers, self.signal_)
+        matrix = kernels.build_csr(tastes.owner, tastes.item, tastes.value, history.n_customers, n_items)
+        if options.method == "cosine":
+            table = kernels.cosine_top_k(*matrix, n_items, options.neighbours, shrinkage=options.shrinkage)
+        else:
+            reading: Literal["all_customers", "co_rated"]
+            reading = "co_rated" if options.method == "adjusted_cosine_co_rated" else "all_customers"
+            table = kernels.adjusted_cosine_top_k(*matrix, n_items, options.neighbours, reading=reading)
+        self.neighbours_ = table[0]
+        # half the room in the store; seven digits of a similarity are more than its data can bear
+        self.similarities_ = table[1].astype(np.float32)
+        # read-only as after `restore`: many threads read it
+        self.neighbours_.flags.writeable = False
+        self.similarities_.flags.writeable = False
+        return self
+
+    def score(self, customers: Customers, candidates: Items) -> NDArray[np.float64]:
+        """NaN where no item of the customer is a neighbour of the candidate."""
+        chosen = np.ascontiguousarray(np.broadcast_to(candidates.codes, (len(customers), len(candidates))))
+        scores: NDArray[np.float64] = kernels.score_items(*self._liked(customers), *self._table(), chosen)
+        return scores
+
+    def top(
+        self, customers: Customers, items: Items, n: int, exclude: Exclusions
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Visits only the neighbours of what each customer likes."""
+        codes, scores = kernels.top_n(
+            *self._liked(customers), *self._table(), exclude.everywhere, exclude.indptr, exclude.indices, n
+        )
+        return codes, scores
+
+    def explain(
+        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
+    ) -> list[list[Sequence[Contribution]]]:
+        """Which of the customer's items brought how much of the score, the largest part first."""
+        tastes, table = self._tastes(customers), self._table()
+        told: list[list[Sequence[Contribution]]] = []
+        for row in range(len(customers)):
+            own = slice(int(tastes.indptr[row]), int(tastes.indptr[row + 1]))
+            value = dict(zip(tastes.item[own].tolist(), tastes.value[own].tolist(), strict=True))
+            cause = dict(zip(tastes.item[own].tolist(), tastes.cause[own].tolist(), strict=True))
+            told.append([])
+            for code in chosen[row].tolist():
+                if code < 0:
+                    told[row].append([])
+                    continue
+                parts = kernels.contributions(tastes.indptr, tastes.item, tastes.value, *table, row, code)
+                told[row].append(
+                    [
+                        _contribution(item, amount, value[item], cause[item])
+                        for item, amount in zip(parts[0].tolist(), parts[1].tolist(), strict=True)
+                    ]
+                )
+        return told
+
+    def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The item codes most like `item`, best first, and their similarities; empty for an item never seen."""
+        if not 0 <= item < len(self.neighbours_):
+            return np.empty(0, dtype=np.int32), np.empty(0)
+        codes = self.neighbours_[item, :n]
+        return codes[codes >= 0], self.similarities_[item, :n][codes >= 0].astype(np.float64)
+
+    def _tastes(self, customers: Customers) -> Tastes:
+        owner = np.repeat(np.arange(len(customers), dtype=np.int32), np.diff(customers.indptr))
+        tastes = read_tastes(customers, owner, len(customers), self.signal_)
+        return centred(tastes) if self.signal_ == "rating" else tastes
+
+    def _liked(self, customers: Customers) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+        tastes = self._tastes(customers)
+        return tastes.indptr, tastes.item, tastes.value
+
+    def _table(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        wide = self._wide
+        if wide is None or wide[0] is not self.similarities_:
+            # kept with the array it was made from, so that a second fit or a restore is noticed
+            self._wide = wide = (self.similarities_, self.similarities_.astype(np.float64))
+        return self.neighbours_, wide[1]
+
+
+def _contribution(item: int, amount: float, value: float, cause: int) -> Contribution:
+    kind, text = CAUSES[cause]
+    if kind == "because_you_rated":
+        text += " above your average" if value > 0 else " below your average"
+    return Contribution(kind, amount, text, item)
+
+
+@hookimpl
+def visavis_scorers() -> list[type[Scorer]]:
+    """The scorer of this module."""
+    return [ItemSimilarity]
+
+
+__all__ = ["ItemSimilarity", "visavis_scorers"]

@@ -1,0 +1,149 @@
+"""`popularity`: what many different customers bought lately, the same for everybody.
+
+Counting buyers instead of units keeps one wholesaler from deciding what a shop recommends, and a recent window
+is hard to beat for people of whom nothing is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis import Contribution, Customers, Exclusions, History, Items, Scorer, hookimpl
+from visavis.history import DAY
+
+
+class Popularity(Scorer):
+    """Distinct buyers of an item within a window, the latest counting most.
+
+    Score of item i = Σ over its buyers b in the window of 0.5 ** (days since b last bought i / half-life). A
+    basket without a customer counts as one buyer. Days are counted back from the last interaction of the history,
+    so that an old file is as good as a running shop. Items whose buyers all lie before the window follow below every
+    item of the window, in the order of their buyers ever; items that nobody bought have 0, so that a list of N
+    items is full whenever N items exist.
+    """
+
+    name: ClassVar[str] = "popularity"
+    mode: ClassVar[Literal["fitted", "live"]] = "fitted"
+    personal: ClassVar[bool] = False
+
+    @dataclass(frozen=True)
+    class Options:
+        """How far back to look."""
+
+        window_days: int = field(
+            default=28, metadata={"doc": "days that count; 0: all time", "minimum": 0, "maximum": 36_500}
+        )
+        half_life_days: float = field(
+            default=14.0,
+            metadata={"doc": "days after which a buyer counts half; 0: no decay", "minimum": 0, "maximum": 36_500},
+        )
+
+    options: Options
+    popularity_: NDArray[np.float64]
+    buyers_: NDArray[np.int64]
+    buyers_ever_: NDArray[np.int64]
+    until_: int
+
+    def fit(self, history: History) -> Self:
+        """Count the buyers of each item of the catalogue."""
+        n_items = len(history.items)
+        self.until_ = min(history.now, int(history.time.max())) if len(history) else history.now
+        item, newest = _last_purchases(history)
+        self.buyers_ever_ = np.bincount(item, minlength=n_items)
+        days = np.maximum(self.until_ - newest, 0) / DAY
+        recent = days <= self.options.window_days if self.options.window_days else np.ones(len(days), dtype=bool)
+        self.buyers_ = np.bincount(item[recent], minlength=n_items)
+        half_life = self.options.half_life_days
+        # the floor keeps a buyer of a century ago above nobody at all
+        weight = np.exp2(np.maximum(-days[recent] / half_life, -900)) if half_life else np.ones(int(recent.sum()))
+        score = np.bincount(item[recent], weights=weight, minlength=n_items).astype(np.float64)
+        # half of the smallest score in the window is out of reach for a share of buyers that is below 1
+        ceiling = score[score > 0].min(initial=1.0) / 2
+        share = self.buyers_ever_ / (self.buyers_ever_.max(initial=0) + 1)
+        self.popularity_ = np.where(self.buyers_ > 0, score, ceiling * share)
+        return self
+
+    def score(self, customers: Customers, candidates: Items) -> NDArray[np.float64]:
+        """The same line for every customer; items newer than the fit have no buyer yet and so 0."""
+        return np.tile(self._scores(candidates.codes), (len(customers), 1))
+
+    def top(
+        self, customers: Customers, items: Items, n: int, exclude: Exclusions
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """One ranking for all, from which each customer's own exclusions are taken."""
+        scores = self._scores(items.codes)
+        ranking = np.argsort(-scores, kind="stable").astype(np.int32)
+        ranking = ranking[~exclude.everywhere[ranking] & ~np.isnan(scores[ranking])]
+        codes = np.full((len(customers), n), -1, dtype=np.int32)
+        values = np.full((len(customers), n), np.nan)
+        for row in range(len(customers)):
+            hidden = exclude.indices[exclude.indptr[row] : exclude.indptr[row + 1]]
+            head = ranking[: n + len(hidden)]
+            best = head[~np.isin(head, hidden)][:n]
+            codes[row, : len(best)] = best
+            values[row, : len(best)] = scores[best]
+        return codes, values
+
+    def explain(
+        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
+    ) -> list[list[Sequence[Contribution]]]:
+        """How many bought it, and when; the whole score is that one reason."""
+        return [
+            [[self._reason(int(code), float(score), customers.now)] if code >= 0 else [] for code, score in pairs]
+            for pairs in (zip(codes, values, strict=True) for codes, values in zip(chosen, scores, strict=True))
+        ]
+
+    def _scores(self, codes: NDArray[np.int32]) -> NDArray[np.float64]:
+        known = (codes >= 0) & (codes < len(self.popularity_))
+        line = np.where(codes >= 0, 0.0, np.nan)
+        line[known] = self.popularity_[codes[known]]
+        return line
+
+    def _reason(self, code: int, score: float, now: int) -> Contribution:
+        buyers, ever = (int(self.buyers_[code]), int(self.buyers_ever_[code])) if code < len(self.buyers_) else (0, 0)
+        if not ever:
+            return Contribution("not_bought_yet", score, "nobody bought it yet")
+        if not self.options.window_days:
+            return Contribution("popular", score, f"bought by {_people(buyers)}")
+        window = f"the last {self.options.window_days} days"
+        if now - self.until_ > DAY:
+            # "the last 28 days" would be untrue of a file that ends in 2010, or of a model fitted last week
+            window = (
+                f"the {self.options.window_days} days to {np.datetime64(self.until_, 'us').astype('datetime64[D]')}"
+            )
+        if not buyers:
+            return Contribution("popular", score, f"bought by {_people(ever)}, none of them in {window}")
+        return Contribution("popular", score, f"bought by {_people(buyers)} in {window}")
+
+
+def _last_purchases(history: History) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each buyer of each item once: the item codes and the times of the latest purchase."""
+    rows = np.flatnonzero(history.is_kind("purchase") & (history.quantity > 0) & (history.item >= 0))
+    customer, basket = history.customer[rows], history.basket[rows]
+    item, time = history.item[rows].astype(np.int64), history.time[rows]
+    # baskets without a customer are numbered after the customers
+    _, ordinal = np.unique(basket, return_inverse=True)
+    buyer = np.where(customer >= 0, customer, history.n_customers + ordinal)
+    order = np.lexsort((time, buyer, item))
+    item, buyer, time = item[order], buyer[order], time[order]
+    last = np.ones(len(rows), dtype=bool)
+    last[:-1] = (item[1:] != item[:-1]) | (buyer[1:] != buyer[:-1])
+    return item[last], time[last]
+
+
+def _people(count: int) -> str:
+    return "1 customer" if count == 1 else f"{count} customers"
+
+
+@hookimpl
+def visavis_scorers() -> list[type[Scorer]]:
+    """The scorer of this module."""
+    return [Popularity]
+
+
+__all__ = ["Popularity", "visavis_scorers"]

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.kernels import reference, samples
+
+from visavis import kernels
+from visavis.errors import InvalidInput, NotFound
+
+CASES = [(0, 0, 1), (3, 0, 2), (0, 5, 2), (1, 1, 1), (1, 6, 3), (8, 6, 5), (20, 15, 4), (5, 40, 10)]
+"""Customers, items of the table, neighbours of each."""
+
+
+def request(rng: np.random.Generator, n_customers: int, n_items: int, k: int, *, whole: bool) -> dict[str, Any]:
+    indptr, items = samples.lists(rng, n_customers, n_items)
+    weights = rng.integers(-1, 3, len(items)).astype(float) if whole else rng.random(len(items))
+    neighbours, similarities = samples.table(rng, n_items, k, whole=whole)
+    return {
+        "indptr": indptr, "items": items, "weights": weights, "neighbours": neighbours, "similarities": similarities,
+    }  # fmt: skip
+
+
+def exclusions(rng: np.random.Generator, n_customers: int, n_items: int) -> dict[str, Any]:
+    indptr, items = samples.lists(rng, n_customers, n_items)
+    return {"everywhere": rng.random(n_items + 3) < 0.2, "exclude_indptr": indptr, "exclude_items": items}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(("n_customers", "n_items", "k"), CASES)
+def test_top_n_like_its_twin(rng: np.random.Generator, n_customers: int, n_items: int, k: int, whole: bool) -> None:
+    history = request(rng, n_customers, n_items, k, whole=whole)
+    unwanted = exclusions(rng, n_customers, n_items)
+    for n in (0, 1, 3, n_items + 2):
+        codes, scores = kernels.top_n(**history, **unwanted, n=n)
+        expected_codes, expected_scores = reference.top_n(**history, **unwanted, n=n)
+        assert [codes.dtype.name, scores.dtype.name] == ["int32", "float64"]
+        np.testing.assert_array_equal(codes, expected_codes)
+        np.testing.assert_array_equal(scores, expected_scores)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(("n_customers", "n_items", "k"), CASES)
+def test_score_items_like_its_twin(
+    rng: np.random.Generator, n_customers: int, n_items: int, k: int, whole: bool
+) -> None:
+    history = request(rng, n_customers, n_items, k, whole=whole)
+    for m in (0, 1, 9):
+        chosen = rng.integers(-1, n_items + 2, (n_customers, m)).astype(np.int32)
+        scores = kernels.score_items(**history, chosen=chosen)
+        assert scores.dtype == np.float64
+        np.testing.assert_array_equal(scores, reference.score_items(**history, chosen=chosen))
+
+
+@pytest.mark.parametrize(("n_customers", "n_items", "k"), [case for case in CASES if case[0]])
+def test_contributions_like_its_twin(rng: np.random.Generator, n_customers: int, n_items: int, k: int) -> None:
+    history = request(rng, n_customers, n_items, k, whole=True)
+    for customer in range(n_customers):
+        for item in range(-1, n_items + 1):
+            causes, amounts = kernels.contributions(**history, customer=customer, item=item)
+            expected_causes, expected_amounts = reference.contributions(**history, customer=customer, item=item)
+            assert [causes.dtype.name, amounts.dtype.name] == ["int32", "float64"]
+            np.testing.assert_array_equal(causes, expected_causes)
+            np.testing.assert_array_equal(amounts, expected_amounts)
+
+
+@settings(derandomize=True, max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 12), st.integers(1, 6), st.booleans())
+def test_lists_scores_and_reasons_agree(seed: int, n_items: int, k: int, whole: bool) -> None:
+    rng = np.random.default_rng(seed)
+    history = request(rng, 4, n_items, k, whole=whole)
+    unwanted = exclusions(rng, 4, n_items)
+    codes, scores = kernels.top_n(**history, **unwanted, n=n_items)
+    np.testing.assert_array_equal(scores, kernels.score_items(**history, chosen=codes))
+    everything = np.tile(np.arange(n_items, dtype=np.int32), (4, 1))
+    all_scores = kernels.score_items(**history, chosen=everything)
+    for row in range(4):
+        listed = codes[row][codes[row] >= 0]
+        out = unwanted["exclude_items"][slice(*unwanted["exclude_indptr"][row : row + 2])]
+        wanted = [j for j in range(n_items) if j not in out and not unwanted["everywhere"][j]]
+        assert sorted(listed) == [j for j in wanted if not np.isnan(all_scores[row, j])]
+        for item in range(n_items):
+            causes, amounts = kernels.contributions(**history, customer=row, item=item)
+            assert len(set(causes.tolist())) == len(causes)
+            assert (np.diff(amounts) <= 0).all()
+            if np.isnan(all_scores[row, item]):
+                assert len(causes) == 0
+            else:
+                assert abs(amounts.sum() - all_scores[row, item]) < 1e-9
+
+
+TABLE: dict[str, Any] = {
+    "neighbours": np.array([[1, 2], [0, 2], [3, -1], [2, 7]], np.int32),
+    "similarities": np.array([[0.5, 0.5], [0.75, 0.25], [0.125, 0.0], [np.nan, 1.0]]),
+}
+NOTHING: dict[str, Any] = {"exclude_indptr": np.zeros(2, np.int64), "exclude_items": np.zeros(0, np.int32)}
+
+
+def one(items: list[int], weights: list[float]) -> dict[str, Any]:
+    return {
+        "indptr": np.array([0, len(items)]), "items": np.array(items, np.int32), "weights": np.array(weights, float),
+        **TABLE,
+    }  # fmt: skip
+
+
+def test_equal_scores_stand_in_order_of_code_and_what_nobody_knows_is_passed_over() -> None:
+    history = one([0, -1, 9, 1, 0], [1.0, 1.0, 1.0, 0.0, 1.0])
+    codes, scores = kernels.top_n(**history, everywhere=np.zeros(4, bool), **NOTHING, n=3)
+    assert codes.tolist() == [[1, 2, -1]]
+    assert scores[0, :2].tolist() == [1.0, 1.0]
+    assert np.isnan(scores[0, 2])
+    causes, amounts = kernels.contributions(**history, customer=0, item=2)
+    assert (causes.tolist(), amounts.tolist()) == ([0], [1.0])
+
+
+def test_a_nan_similarity_is_no_opinion_anywhere() -> None:
+    history = one([0, 3], [1.0, 1.0])
+    codes, _ = kernels.top_n(**history, everywhere=np.zeros(4, bool), **NOTHING, n=4)
+    assert codes.tolist() == [[1, -1, -1, -1]]
+    assert np.isnan(kernels.score_items(**history, chosen=np.array([[2]], np.int32))).all()
+    assert len(kernels.contributions(**history, customer=0, item=2)[0]) == 0
+
+
+def test_exclusions_of_one_customer_do_not_touch_the_next() -> None:
+    history = one([0, 0], [1.0, 1.0]) | {"indptr": np.array([0, 1, 2])}
+    unwanted: dict[str, Any] = {"exclude_indptr": np.array([0, 3, 3]), "exclude_items": np.array([1, -1, 99], np.int32)}
+    codes, _ = kernels.top_n(**history, everywhere=np.array([0, 0, 0, 0, 1], bool), **unwanted, n=2)
+    assert codes.tolist() == [[2, -1], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"weights": np.array([np.nan])}, "weights"),
+        ({"weights": np.ones(2)}, "weights"),
+        ({"indptr": np.array([0, 2])}, "indptr"),
+        ({"neighbours": np.zeros(3, np.int32)}, "neighbours"),
+        ({"similarities": np.zeros((4, 3))}, "similarities"),
+        ({"everywhere": np.zeros(3, bool)}, "everywhere"),
+        ({"everywhere": np.zeros(4, np.int8)}, "everywhere"),
+        ({"exclude_indptr": np.array([0, 0, 0])}, "exclude_indptr"),
+        ({"exclude_indptr": np.array([0, 1])}, "exclude_indptr"),
+        ({"n": -1}, "n"),
+    ],
+)
+def test_top_n_names_what_is_wrong(options: dict[str, Any], field: str) -> None:
+    arguments = one([0], [1.0]) | {"everywhere": np.zeros(4, bool), "n": 2} | NOTHING
+    with pytest.raises(InvalidInput) as caught:
+        kernels.top_n(**(arguments | options))
+    assert caught.value.violations[0].field == field
+
+
+def test_other_scores_name_what_is_wrong() -> None:
+    with pytest.raises(InvalidInput, match="chosen: must have length 1, not 2"):
+        kernels.score_items(**one([0], [1.0]), chosen=np.zeros((2, 1), np.int32))
+    with pytest.raises(InvalidInput, match="chosen: must have 2 dimensions"):
+        kernels.score_items(**one([0], [1.0]), chosen=np.zeros(1, np.int32))
+    with pytest.raises(InvalidInput, match="customer: "):
+        kernels.contributions(**one([0], [1.0]), customer=-1, item=0)
+    with pytest.raises(NotFound, match="customer: there is no row 1, only 1 rows"):
+        kernels.contributions(**one([0], [1.0]), customer=1, item=0)
