@@ -84,7 +84,7 @@ class Admin:
         )
 
         def serve(_: None) -> None:
-            self._live.histories.swap(built.base)
+            self._live.swap(built.base)
             self._live.generation = generation
 
         progress(Progress("store", 0, 0))

@@ -187,7 +187,7 @@ def _apply(live: Live, rows: InteractionColumns, sequence: int, observe: Callabl
     owners = live.identities.owners
     customers = np.where(rows.identity >= 0, owners[rows.identity] if len(owners) else -1, -1).astype(np.int32)
     late = [
-        LateRow(sequence, item, kind, time, quantity, rating, text_hash(order) >> 1 if order else basket_of_day(customer, time))
+        LateRow(sequence, item, kind, time, quantity, quantity, rating, text_hash(order) >> 1 if order else basket_of_day(customer, time))
         for customer, item, kind, time, quantity, rating, order in zip(
             customers.tolist(),
             rows.item.tolist(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +36,15 @@ class Base:
         return int(self.indptr[customer]), int(self.indptr[customer + 1])
 
 
-@dataclass(slots=True)
-class LateRow:
-    """One interaction that came after the base was built."""
+class LateRow(NamedTuple):
+    """One interaction that came after the base was built. `quantity` is as recorded, `kept` less what came back."""
 
     sequence: int
     item: int
     kind: int
     time: int
     quantity: float
+    kept: float
     rating: float
     basket: int
 
@@ -62,16 +63,21 @@ class Histories:
         """How many interactions came since the base was built."""
         return self._late_rows
 
-    def swap(self, base: Base) -> None:
-        """Take a newer base; what came after it stays."""
+    def swap(self, base: Base, purchase: int, returned: int) -> None:
+        """Take a newer base; what came after it stays. One that is older than the present base is left aside."""
         with self._lock:
-            late = {
+            if base.sequence < self._base.sequence:
+                return
+            later = {
                 customer: kept
                 for customer, rows in self._late.items()
-                if (kept := tuple(row for row in rows if row.sequence > base.sequence))
+                if (kept := [row for row in rows if row.sequence > base.sequence])
             }
-            self._base, self._late = base, late
-            self._late_rows = sum(map(len, late.values()))
+            self._base, self._late = base, {}
+            self._late_rows = 0
+            for customer, rows in later.items():
+                # Again from what was recorded: a return may have lowered a row of the old base.
+                self._extend(customer, rows, purchase, returned)
 
     def append(self, customers: NDArray[np.int32], rows: Sequence[LateRow], purchase: int, returned: int) -> None:
         """Take in interactions that were committed (customer −1: nobody's, left out).
@@ -82,14 +88,10 @@ class Histories:
         with self._lock:
             grown: dict[int, list[LateRow]] = {}
             for customer, row in zip(customers.tolist(), rows, strict=True):
-                if customer < 0:
-                    continue
-                own = grown.setdefault(customer, list(self._late.get(customer, ())))
-                if row.kind == returned:
-                    self._take_back(customer, own, row, purchase)
-                own.append(row)
-                self._late_rows += 1
-            self._late.update({customer: tuple(own) for customer, own in grown.items()})
+                if customer >= 0:
+                    grown.setdefault(customer, []).append(row)
+            for customer, new in grown.items():
+                self._extend(customer, new, purchase, returned)
 
     def bought_any(self, customer: int) -> bool:
         """Whether anything is known of a customer."""
@@ -129,16 +131,23 @@ class Histories:
         )
         return Customers(codes, ids, kinds, now, indptr, item, kind, time, quantity, rating, basket)
 
+    def _extend(self, customer: int, rows: Sequence[LateRow], purchase: int, returned: int) -> None:
+        own = list(self._late.get(customer, ()))
+        for row in rows:
+            if row.kind == returned and row.item >= 0:
+                self._take_back(customer, own, row, purchase)
+            own.append(row._replace(kept=row.quantity))
+        # A new tuple, because a reader may hold the old one.
+        self._late[customer] = tuple(own)
+        self._late_rows += len(rows)
+
     def _take_back(self, customer: int, late: list[LateRow], returned: LateRow, purchase: int) -> None:
         left = returned.quantity
         for place in range(len(late) - 1, -1, -1):
             row = late[place]
-            if left > 0 and row.kind == purchase and row.item == returned.item and row.quantity > 0:
-                taken = min(left, row.quantity)
-                # A new row, because a reader may hold the old one.
-                late[place] = LateRow(
-                    row.sequence, row.item, row.kind, row.time, row.quantity - taken, row.rating, row.basket
-                )
+            if left > 0 and row.kind == purchase and row.item == returned.item and row.kept > 0:
+                taken = min(left, row.kept)
+                late[place] = row._replace(kept=row.kept - taken)
                 left -= taken
         base = self._base
         first, end = base.rows_of(customer)
@@ -165,7 +174,7 @@ def _with_late(
     item = np.concatenate([columns[0], np.array([row.item for row in late], dtype=np.int32)])
     kind = np.concatenate([columns[1], np.array([row.kind for row in late], dtype=np.uint16)])
     time = np.concatenate([columns[2], np.array([row.time for row in late], dtype=np.int64)])
-    quantity = np.concatenate([columns[3], np.array([row.quantity for row in late], dtype=np.float64)])
+    quantity = np.concatenate([columns[3], np.array([row.kept for row in late], dtype=np.float64)])
     rating = np.concatenate([columns[4], np.array([row.rating for row in late], dtype=np.float64)])
     basket = np.concatenate([columns[5], np.array([row.basket for row in late], dtype=np.int64)])
     order = np.argsort(time, kind="stable")

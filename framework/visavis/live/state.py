@@ -12,7 +12,7 @@ from visavis.errors import VisavisError
 from visavis.live.building import Built, build
 from visavis.live.catalog import Catalog
 from visavis.live.consents import Consents
-from visavis.live.histories import Histories
+from visavis.live.histories import Base, Histories
 from visavis.live.identities import Identities
 from visavis.live.kinds import Kinds
 from visavis.live.known import KnownIds, KnownRequests
@@ -58,7 +58,11 @@ class Live:
 
     def rebuild_histories(self) -> None:
         """Replace the base of `histories` by one that holds everything recorded so far."""
-        self.histories.swap(self.build().base)
+        self.swap(self.build().base)
+
+    def swap(self, base: Base) -> None:
+        """Let `histories` rest on a newer base."""
+        self.histories.swap(base, self.kinds.find("purchase"), self.kinds.find("return"))
 
     def _load_generation(self, registry: Registry) -> Generation:
         with self._store.cursor() as cursor:

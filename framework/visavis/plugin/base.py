@@ -39,9 +39,7 @@ class Plugin:
 
     def state(self) -> State:
         """Learned state: every instance attribute that ends in `_` (and not in `__`)."""
-        return {
-            name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")
-        }
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Take back what `state()` gave, in this or an earlier process. Arrays come read-only."""

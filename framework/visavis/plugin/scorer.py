@@ -82,7 +82,10 @@ class Scorer(Plugin):
         which scorer ranked the item.
         """
         return [
-            [[Contribution("scored", float(s), f"ranked by {self.name}")] if c >= 0 else [] for c, s in zip(cs, ss, strict=True)]
+            [
+                [Contribution("scored", float(s), f"ranked by {self.name}")] if c >= 0 else []
+                for c, s in zip(cs, ss, strict=True)
+            ]
             for cs, ss in zip(chosen, scores, strict=True)
         ]
 
