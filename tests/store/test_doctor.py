@@ -169,6 +169,8 @@ def test_what_is_no_duckdb_file(tmp_path: Path, content: bytes | None, words: st
         accept_restore(data)
     with pytest.raises((NotFound, NotAStore)):
         move_aside_wal(data)
+    with pytest.raises((NotFound, NotAStore)):
+        move_aside_wal(Path("a\0b"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ([] if content is None else ["shop.duckdb"])
 
 
@@ -208,9 +210,34 @@ def test_a_file_that_was_not_made_to_its_end(data: Path) -> None:
     assert "was not made to its end" in only(data, "schema").detail
 
 
-def test_a_log_with_a_wrong_bit(data: Path) -> None:
+def break_log(data: Path) -> None:
+    """Make the log one that DuckDB refuses. (Where a bit is wrong in a length, version 2 ends the log there.)"""
+    whole = log(data).read_bytes()
+    for share in (0.9, 0.8, 0.7, 0.6):
+        flip(log(data), share)
+        if found(data, "log", "error"):
+            return
+        log(data).write_bytes(whole)
+    pytest.fail("DuckDB takes every damaged log")
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.25, 0.5, 0.75, 0.9])
+def test_a_wrong_bit_in_the_log_is_never_silent(data: Path, share: float) -> None:
+    flip(log(data), share)
+    before = files(data)
+    errors = [f for f in examine(settings(data)) if f.level == "error"]
+    assert "high-water" in {f.what for f in errors}
+    with pytest.raises((StoreBehind, StoreDamaged)):
+        Store.open(data, settings(data))
+    after = files(data)
+    owner = str(data.with_name("shop.duckdb.d") / "owner")
+    assert before.pop(owner)
+    assert after == before
+
+
+def test_a_log_that_cannot_be_replayed(data: Path) -> None:
     """The file alone holds the first commits; the log is kept; a person says that the store goes on."""
-    flip(log(data), 0.5)
+    break_log(data)
     damaged = log(data).read_bytes()
     finding = found(data, "log", "error")[0]
     assert "cannot be replayed" in finding.detail
@@ -266,20 +293,24 @@ def test_a_log_of_rubbish_is_kept_too(data: Path) -> None:
 
 
 def test_an_old_log_beside_a_newer_file(data: Path) -> None:
-    """DuckDB replays it once more without a word."""
+    """DuckDB 1.5 replays it once more without a word; version 2 knows better."""
     old = log(data).read_bytes()
     assert customers(data) == COMMITS * 10
     assert not log(data).exists()
     log(data).write_bytes(old)
-    (finding,) = found(data, "contents", "error")
-    assert f"{(COMMITS - FIRST) * 10} of {(2 * COMMITS - FIRST) * 10} customers stand twice" in finding.detail
-    assert str(log(data)) in finding.advice
-    log(data).unlink()
+    if duckdb.__version__.startswith("1."):
+        (finding,) = found(data, "contents", "error")
+        assert f"{(COMMITS - FIRST) * 10} of {(2 * COMMITS - FIRST) * 10} customers stand twice" in finding.detail
+        assert str(log(data)) in finding.advice
+        log(data).unlink()
+    else:
+        assert len(found(data, "log", "error")) == 1
+        assert move_aside_wal(data).read_bytes() == old
     assert found(data, "contents", "error") == []
     assert customers(data) == COMMITS * 10
 
 
-@pytest.mark.parametrize("share", [0.002, 0.2, 0.5])
+@pytest.mark.parametrize("share", [0.002, 0.1, 0.2])
 def test_a_file_that_was_cut(data: Path, share: float) -> None:
     cut(data, share)
     (finding,) = found(data, "file", "error")
@@ -391,7 +422,7 @@ def test_a_link_is_followed(data: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.duckdb"
     link.symlink_to(data)
     assert only(link, "high-water").level == "ok"
-    flip(log(data), 0.5)
+    break_log(data)
     assert f"ends at commit {FIRST}" in only(link, "high-water").detail
     assert move_aside_wal(link).parent == data.with_name("shop.duckdb.d") / "aside"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["it's here", "link.duckdb"]

@@ -107,6 +107,12 @@ def test_a_mark_that_is_reached_says_nothing(stored: int) -> None:
     assert check(mark(57), mark(stored)) == ()
 
 
+def test_a_new_store_gets_no_warning_but_an_emptied_one_is_refused() -> None:
+    assert check(None, mark(0)) == ()
+    with pytest.raises(StoreBehind, match="57 commits are missing"):
+        check(mark(57), mark(0))
+
+
 @pytest.mark.parametrize(
     ("old", "words"),
     [

@@ -115,6 +115,14 @@ def test_a_snapshot_beside_a_busy_writer_holds_whole_commits(store: Store, tmp_p
     assert store.mark.sequence > snapshots[-1].sequence
 
 
+def test_a_name_that_duckdb_would_take_for_another_kind_of_database(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_snapshot(store, Path("sqlite:copy.duckdb"))
+    assert read(tmp_path / "sqlite:copy.duckdb", "SELECT sequence FROM store_state") == [(0,)]
+
+
 def test_progress_counts_rows_to_the_end(store: Store, tmp_path: Path) -> None:
     commit(store, 3)
     heard: list[Progress] = []

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from visavis.errors import NotAStore, StoreDamaged, StoreError, StoreInUse, StoreUnwritable
+from visavis.store.owner import side_folder
 
 MAGIC = b"DUCK"
 """Bytes 8 to 11 of every DuckDB file."""
@@ -29,7 +30,7 @@ class Database:
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "wal_autocheckpoint": "1TB",
-            "temp_directory": str(path) + ".d/tmp",
+            "temp_directory": str(side_folder(path) / "tmp"),
         }
         if memory_limit_mb:
             config["memory_limit"] = f"{memory_limit_mb}MiB"
@@ -37,6 +38,8 @@ class Database:
             config["threads"] = threads
         with duckdb_errors(path):
             self._connection = duckdb.connect(str(path), config=config)
+            # The writer checkpoints when it ends. A store that is refused must keep its log: DuckDB would use it up.
+            self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -74,7 +77,9 @@ def check_file(path: Path) -> None:
     if path.is_dir():
         raise NotAStore(f"{path} is a folder; name a file, such as {path / 'shop.duckdb'}", metadata=metadata)
     if not path.parent.is_dir():
-        raise StoreUnwritable(f"folder {path.parent} does not exist; create it, or name another path", metadata=metadata)
+        raise StoreUnwritable(
+            f"folder {path.parent} does not exist; create it, or name another path", metadata=metadata
+        )
     try:
         with path.open("rb") as stream:
             head = stream.read(12)
@@ -97,27 +102,53 @@ def duckdb_errors(path: Path) -> Iterator[None]:
     metadata = {"path": str(path)}
     try:
         yield
-    except (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException, duckdb.InternalException) as error:
+    except (
+        duckdb.IOException,
+        duckdb.FatalException,
+        duckdb.SerializationException,
+        duckdb.InternalException,
+    ) as error:
         text = str(error).splitlines()[0]
-        lower = text.lower()
+        # Without the path, whose words say nothing about what went wrong.
+        lower = text.replace(str(path), "").lower()
         if "lock" in lower and ("conflicting" in lower or "could not set" in lower):
             raise StoreInUse(
                 f"{path} is open in another process; use that process, or end it ({text})", metadata=metadata
             ) from None
         if "no space left" in lower or "out of disk" in lower:
-            raise StoreUnwritable(f"the disk that holds {path} is full; free some space and start again", metadata=metadata) from error
+            raise StoreUnwritable(
+                f"the disk that holds {path} is full; free some space and start again", metadata=metadata
+            ) from error
         if "permission denied" in lower or "read-only" in lower:
-            raise StoreUnwritable(f"{path} may not be written; change its permissions or its folder's", metadata=metadata) from None
+            raise StoreUnwritable(
+                f"{path} may not be written; change its permissions or its folder's", metadata=metadata
+            ) from None
         if "newer version" in lower or "older version of duckdb" in lower or "version number" in lower:
-            raise StoreError(f"{path} was written by another version of DuckDB: {text}", metadata=metadata) from None
-        raise StoreDamaged(f"{path} cannot be read; `visavis doctor --data {path}` says more ({text})", metadata=metadata) from error
+            raise StoreError(
+                f"{path} was written by another version of DuckDB; install that version or a later one ({text})",
+                metadata=metadata,
+            ) from None
+        raise StoreDamaged(
+            f"{path} cannot be read; `visavis doctor --data {path}` says more ({text})", metadata=metadata
+        ) from error
     except duckdb.OutOfMemoryException as error:
         raise StoreError(
-            f"DuckDB ran out of memory on {path}; raise memory_limit_mb ({str(error).splitlines()[0]})", metadata=metadata
+            f"DuckDB ran out of memory on {path}; raise memory_limit_mb ({str(error).splitlines()[0]})",
+            metadata=metadata,
+        ) from error
+    except duckdb.Error as error:
+        if type(error) is not duckdb.Error:
+            raise
+        # DuckDB 2 has no class of its own for damaged data.
+        text = str(error).splitlines()[0]
+        raise StoreDamaged(
+            f"{path} cannot be read; `visavis doctor --data {path}` says more ({text})", metadata=metadata
         ) from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise StoreUnwritable(f"the disk that holds {path} is full; free some space and start again", metadata=metadata) from error
+            raise StoreUnwritable(
+                f"the disk that holds {path} is full; free some space and start again", metadata=metadata
+            ) from error
         raise
 
 

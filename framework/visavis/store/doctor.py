@@ -23,8 +23,8 @@ from visavis.model import PluginInfo
 from visavis.store.database import check_file, duckdb_errors, wal_path
 from visavis.store.high_water import HighWater, check
 from visavis.store.migrations import latest_version, schema_version, table_names
-from visavis.store.owner import read_owner
-from visavis.store.store import read_mark, side_folder
+from visavis.store.owner import read_owner, side_folder
+from visavis.store.store import read_mark
 
 Level = Literal["ok", "warning", "error"]
 _MIB = 1 << 20
@@ -84,13 +84,11 @@ def _examine(settings: Settings, plugins: Sequence[PluginInfo]) -> Iterator[Find
             "warning", "owner", "the last owner ended without closing the store", "none needed: open it again"
         )
     yield _log_size(data, settings["checkpoint_wal_mb"], owned=owner is not None)
-    if owner is not None:
-        mark = HighWater(side_folder(data)).read()
-        if mark is not None:
-            yield Finding("ok", "high-water", f"the last commit acknowledged is {mark.sequence}")
-        return
     try:
-        yield from _open(data)
+        if owner is None:
+            yield from _open(data)
+        elif (mark := HighWater(side_folder(data)).read()) is not None:
+            yield Finding("ok", "high-water", f"the last commit acknowledged is {mark.sequence}")
     except StoreDamaged as error:
         yield Finding("error", "file", f"{data} cannot be read ({error.__cause__})", _PUT_BACK)
     except VisavisError as error:

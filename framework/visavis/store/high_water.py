@@ -111,6 +111,8 @@ def check(mark: Mark | None, stored: Mark) -> tuple[str, ...]:
 
     Raises `StoreBehind` when the same store, of the same lineage, lacks commits that were acknowledged.
     """
+    if mark is None and stored.sequence == 0:
+        return ()  # a new store: there is nothing to miss
     if mark is None:
         return ("no readable high-water file: a new place, a copy or a restore; the store is taken as it is",)
     if mark.store_id != stored.store_id:

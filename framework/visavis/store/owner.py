@@ -118,6 +118,15 @@ class Owner:
             self._descriptor = None
 
 
+def side_folder(data: Path) -> Path:
+    """The folder of small files that belong to the store `data`: one folder, whatever link the store is reached by.
+
+    DuckDB follows links too: it keeps the write-ahead log beside the real file.
+    """
+    real = data.resolve()
+    return real.with_name(real.name + ".d")
+
+
 def read_owner(folder: Path) -> OwnerInfo | None:
     """Who owns the store with this side folder; None when nobody does.
 
@@ -207,7 +216,7 @@ def _try_lock(descriptor: int, folder: Path, *, shared: bool) -> bool:
 def _in_use(data: Path, info: OwnerInfo) -> StoreInUse:
     if info.address:
         way_out = "commands and clients reach it through that server; or stop that process"
-    elif info.pid == os.getpid():
+    elif (info.pid, info.host) == (os.getpid(), socket.gethostname()):
         way_out = "that is this very process: close the store before it is opened again"
     else:
         way_out = "it serves nobody: wait until it ends, or stop it"
@@ -247,4 +256,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)
 
 
-__all__ = ["Owner", "OwnerInfo", "read_owner"]
+__all__ = ["Owner", "OwnerInfo", "read_owner", "side_folder"]

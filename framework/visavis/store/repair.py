@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,8 +29,7 @@ def accept_restore(data: Path) -> Mark:
     A write-ahead log is copied aside first, because opening the file uses it up. Answers the new mark. Raises
     `Conflict` when no commit is missing, and what opening a store raises.
     """
-    with _hold(data, "visavis doctor --accept-restore") as (data, folder):
-        high_water = HighWater(folder)
+    with _hold(data, "visavis doctor --accept-restore") as (data, folder), closing(HighWater(folder)) as high_water:
         with open_read_only(data) as connection:
             require_store(connection, data)
             stored = read_mark(connection)
@@ -47,7 +46,6 @@ def accept_restore(data: Path) -> Mark:
             connection.execute("UPDATE store_state SET lineage = ?", [mark.lineage])
             connection.execute("CHECKPOINT")
         high_water.write(mark)
-        high_water.close()
         return mark
 
 
@@ -66,8 +64,8 @@ def move_aside_wal(data: Path) -> Path:
             with open_read_only(data):
                 pass
         except StoreDamaged:
-            with open_read_only(data, without_log=True):
-                pass
+            with open_read_only(data, without_log=True) as connection:
+                require_store(connection, data)
             return _set_aside(log, folder, keep=False)
         raise Conflict(f"{log} can be replayed: it may hold commits that the next opening needs")
 
@@ -77,9 +75,10 @@ def _hold(data: Path, purpose: str) -> Iterator[tuple[Path, Path]]:
     """Own the store; gives its real path and its side folder."""
     try:
         data = data.resolve(strict=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise NotFound(
-            f"there is no store at {data} ({error.strerror}); name another with --data",
+            f"there is no store at {data} ({why}); name another with --data",
             reason="NOT_A_STORE",
             metadata={"path": str(data)},
         ) from None

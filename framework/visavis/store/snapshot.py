@@ -82,7 +82,8 @@ def _check_target(store: Path, path: Path, partial: Path) -> None:
 
 def _copy(cursor: duckdb.DuckDBPyConnection, partial: Path, progress: Callable[[Progress], None] | None) -> int:
     alias = f"snapshot_{uuid.uuid4().hex}"
-    cursor.execute(f"ATTACH {_text(partial)} AS {alias}")
+    # Absolute, because DuckDB takes a name such as `sqlite:copy` for another kind of database.
+    cursor.execute(f"ATTACH {_text(partial.absolute())} AS {alias}")
     try:
         with _transaction(cursor):
             sequence = _copy_tables(cursor, alias, progress)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from visavis.config import Settings
 from visavis.errors import NotAStore, NotFound, StoreUnwritable
-from visavis.store.database import Database, duckdb_errors, wal_path
+from visavis.store.database import Database
 from visavis.store.high_water import HighWater, Mark, check
 from visavis.store.migrations import migrate, table_names
 from visavis.store.owner import Owner, side_folder
@@ -29,8 +29,16 @@ SCRATCH = ("tmp", "uploads", "imports")
 class Store:
     """An open store: exactly one per process and file. Use `Store.open`."""
 
-    def __init__(self, path: Path, database: Database, owner: Owner, high_water: HighWater, writer: Writer,
-                 schema_version: int, warnings: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        database: Database,
+        owner: Owner,
+        high_water: HighWater,
+        writer: Writer,
+        schema_version: int,
+        warnings: tuple[str, ...],
+    ) -> None:
         self.path = path
         self.folder = side_folder(path)
         self.writer = writer
@@ -44,7 +52,8 @@ class Store:
     @classmethod
     def open(cls, path: Path, settings: Settings, *, purpose: str = "python", create: bool = True) -> Self:
         """Open the store at `path`, making it if `create`. Raises a `StoreError` that says what to do."""
-        path = path.absolute()
+        # The real file, because DuckDB keeps the log beside that one.
+        path = path.resolve()
         if not create and not path.exists():
             raise NotFound(
                 f"there is no store at {path}; make one with `visavis import FILE --data {path.name}`, or name another "
@@ -61,16 +70,19 @@ class Store:
         except BaseException:
             owner.release()
             raise
+        high_water = HighWater(folder)
         try:
             with database.cursor() as cursor:
-                version = _prepare(cursor, path)
+                warnings: tuple[str, ...] = ()
+                if _is_store(cursor, path):
+                    # Before any migration: its checkpoint would use up the log that may hold what is missing.
+                    warnings = check(high_water.read(), read_mark(cursor))
+                version = _migrate(cursor, path)
                 mark = read_mark(cursor)
-            high_water = HighWater(folder)
-            # A store that has committed nothing yet has nothing to miss.
-            warnings = check(high_water.read(), mark) if mark.sequence else ()
             high_water.write(mark)
         except BaseException:
             database.close()
+            high_water.close()
             owner.release()
             raise
         for warning in warnings:
@@ -141,7 +153,8 @@ def read_mark(cursor: duckdb.DuckDBPyConnection) -> Mark:
     return Mark(*rows[0])
 
 
-def _prepare(cursor: duckdb.DuckDBPyConnection, path: Path) -> int:
+def _is_store(cursor: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """Whether the file holds a store; False for an empty one. Raises `NotAStore` for anything else."""
     tables = table_names(cursor)
     if tables and not {"migrations", "store_state"} <= tables:
         raise NotAStore(
@@ -149,15 +162,19 @@ def _prepare(cursor: duckdb.DuckDBPyConnection, path: Path) -> int:
             "file with --data",
             metadata={"path": str(path)},
         )
+    return bool(tables) and bool(cursor.execute("SELECT count(*) FROM store_state").fetchall()[0][0])
+
+
+def _migrate(cursor: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """Bring the file to this version's schema; give a new one its identity. Answers the schema version."""
     version = migrate(cursor, str(path))
-    with duckdb_errors(path):
-        if not cursor.execute("SELECT count(*) FROM store_state").fetchall()[0][0]:
-            cursor.execute(
-                "INSERT INTO store_state VALUES (?, 1, 0, ?, 0, true, NULL)",
-                [str(uuid.uuid4()), datetime.now(UTC).replace(tzinfo=None)],
-            )
-            cursor.execute("CHECKPOINT")
+    if not _is_store(cursor, path):
+        cursor.execute(
+            "INSERT INTO store_state VALUES (?, 1, 0, ?, 0, true, NULL)",
+            [str(uuid.uuid4()), datetime.now(UTC).replace(tzinfo=None)],
+        )
+        cursor.execute("CHECKPOINT")
     return version
 
 
-__all__ = ["SCRATCH", "Store", "make_side_folder", "read_mark", "side_folder", "wal_path"]
+__all__ = ["SCRATCH", "Store", "make_side_folder", "read_mark"]

@@ -1,0 +1,243 @@
+"""Staging of an import: an attached DuckDB file in which rows are read, named by role and checked.
+
+Nothing of the store changes here, and no table is made in its file: the staging file is attached to the same
+instance, spills to disk like any other, and is removed when the import ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from visavis.model import RejectedRow
+from visavis.store.parsing import ISO, NumberForm, TimeForm, decide_numbers, decide_times
+from visavis.store.row_checks import CHECKS, NUMBERS, ROW_REASONS, checked_rows_sql
+from visavis.store.sources import quote
+from visavis.store.store import Store
+
+if TYPE_CHECKING:
+    import duckdb
+
+_numbers = itertools.count(1)
+_SAMPLE_ROWS = 20_000
+
+
+class ColumnProfile(NamedTuple):
+    """What the first rows of a column hold: how many are filled, are numbers, are times; how many differ."""
+
+    name: str
+    filled: int
+    numbers: int
+    times: int
+    distinct: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How rows are read: the place of each role's column, the forms, and what holds where a column says nothing.
+
+    `whole_ids` are the roles whose ids all end in `.0`; `cancellations`: order ids that begin with C are returns.
+    `zones` are the time zones of the file that exist. `now` and `latest` in microseconds.
+    """
+
+    source: str
+    places: Mapping[str, int]
+    width: int
+    kind: str
+    currency: str
+    time_zone: str
+    now: int
+    latest: int
+    numbers: Mapping[str, NumberForm]
+    time: TimeForm = ISO
+    whole_ids: frozenset[str] = frozenset()
+    zones: tuple[str, ...] = ()
+    cancellations: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Checked(NamedTuple):
+    """Counts of a checked file. `known` rows were recorded before; `sequence` is the commit up to which that holds."""
+
+    rows: int
+    rejected: Mapping[str, int]
+    known: int
+    sequence: int
+
+
+@contextmanager
+def staging(store: Store, cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Path]]:
+    """An empty attached file: the schema's name, and a free path for a link beside it. Removed at the end."""
+    number = next(_numbers)
+    schema = f"import_{number}"
+    file = store.scratch("imports") / f"{number}.duckdb"
+    link = file.with_suffix(".source")
+    # No log: a staging file is never read again after a crash.
+    cursor.execute(f"ATTACH {quote(str(file))} AS {schema} (RECOVERY_MODE no_wal_writes)")
+    try:
+        yield schema, link
+    finally:
+        cursor.execute(f"DETACH {schema}")
+        file.unlink(missing_ok=True)
+        link.unlink(missing_ok=True)
+
+
+def profile_columns(cursor: duckdb.DuckDBPyConnection, schema: str, names: tuple[str, ...]) -> list[ColumnProfile]:
+    """Look at the first rows of each column."""
+    profiles = []
+    for place, name in enumerate(names):
+        sample = f"(SELECT nullif(trim(c{place}), '') AS v FROM {schema}.raw LIMIT {_SAMPLE_ROWS})"
+        times = decide_times(cursor, sample, "v", name)
+        numbers = decide_numbers(cursor, sample, "v", name)
+        row = cursor.execute(
+            f"SELECT count(v), count(try_cast({numbers.text('v')} AS DOUBLE)), "
+            f"count({times.utc('v', quote('UTC'))}), count(DISTINCT v) FROM {sample}"
+        ).fetchall()[0]
+        profiles.append(ColumnProfile(name, *row))
+    return profiles
+
+
+def make_plan(
+    cursor: duckdb.DuckDBPyConnection,
+    schema: str,
+    names: tuple[str, ...],
+    places: Mapping[str, int],
+    *,
+    source: str,
+    kind: str,
+    currency: str,
+    time_zone: str,
+    now: int,
+    latest: int,
+) -> Plan:
+    """Decide the form of each column from all of its rows."""
+    raw = f"{schema}.raw"
+    column = {role: f"nullif(trim(c{place}), '')" for role, place in places.items()}
+    notes: list[str] = []
+    numbers = {
+        role: decide_numbers(cursor, raw, column[role], names[places[role]]) for role in NUMBERS if role in places
+    }
+    time = decide_times(cursor, raw, column["time"], names[places["time"]])
+    notes += [form.note for form in (*numbers.values(), time) if form.note]
+    whole_ids = set()
+    for role in ("customer", "item", "order"):
+        if role in places and _all_match(cursor, raw, column[role], r"\d+\.0"):
+            whole_ids.add(role)
+            notes.append(f"column {names[places[role]]} holds whole numbers written as 17850.0; read as 17850")
+    zones: tuple[str, ...] = ()
+    if "time_zone" in places:
+        found = cursor.execute(
+            f"SELECT DISTINCT {column['time_zone']} AS zone FROM {raw} SEMI JOIN pg_timezone_names() AS known "
+            f"ON known.name = {column['time_zone']}"
+        ).fetchall()
+        zones = tuple(zone for (zone,) in found)
+    cancellations = False
+    if "order" in places:
+        cancelled, others, digits = cursor.execute(
+            f"SELECT count(*) FILTER (cancelled), count(*) FILTER (NOT cancelled), count(*) FILTER (digits) FROM "
+            f"(SELECT regexp_full_match({column['order']}, 'C\\d+') AS cancelled, "
+            f"regexp_full_match({column['order']}, '\\d+') AS digits FROM {raw})"
+        ).fetchall()[0]
+        cancellations = cancelled > 0 and digits >= 0.95 * others > 0
+        if cancellations:
+            notes.append(f"column {names[places['order']]}: orders that begin with C were read as returns")
+    return Plan(
+        source, places, len(names), kind, currency, time_zone, now, latest, numbers, time, frozenset(whole_ids),
+        zones, cancellations, tuple(notes),
+    )
+
+
+def is_time_zone(cursor: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether DuckDB knows a time zone of this name."""
+    found = cursor.execute("SELECT count(*) FROM pg_timezone_names() WHERE name = ?", [name]).fetchall()
+    return bool(found[0][0])
+
+
+def check_rows(cursor: duckdb.DuckDBPyConnection, schema: str, plan: Plan) -> Checked:
+    """Make `rows` (every row by role, with its reason if refused), `known` and `rejected` in the staging file."""
+    exponents = dict(cursor.execute("SELECT currency, exponent FROM currencies").fetchall())
+    broken = bool(cursor.execute(f"SELECT count(*) FROM {schema}.broken").fetchall()[0][0])
+    cursor.execute(f"CREATE TABLE {schema}.rows AS {checked_rows_sql(schema, plan, exponents, broken=broken)}")
+    cursor.execute("BEGIN")
+    try:
+        sequence = int(cursor.execute("SELECT sequence FROM store_state").fetchall()[0][0])
+        repeated = (
+            f'UNION SELECT "row" FROM (SELECT "row", row_number() OVER (PARTITION BY interaction_id ORDER BY "row") AS n '
+            f"FROM {schema}.rows WHERE reason IS NULL) WHERE n > 1"
+        )
+        cursor.execute(
+            f'CREATE TABLE {schema}.known AS SELECT r."row" FROM {schema}.rows r SEMI JOIN interactions i '
+            "ON i.id_hash = r.id_hash AND i.interaction_id = r.interaction_id WHERE r.reason IS NULL "
+            + (repeated if "id" in plan.places else "")
+        )
+        cursor.execute("COMMIT")
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+    reasons = ", ".join(
+        f"({quote(check.code)}, {quote(check.reason)}, {quote(check.role)})" for check in (*CHECKS, *ROW_REASONS)
+    )
+    cursor.execute(
+        f'CREATE TABLE {schema}.rejected AS SELECT r."row", r.place, m.reason, m.role, coalesce(left(r.value, 200), \'\') '
+        f"AS value FROM {schema}.rows r JOIN (VALUES {reasons}) m(code, reason, role) ON m.code = r.reason "
+        f'UNION ALL SELECT b."row", NULL, coalesce(m.reason, \'record cannot be read\'), \'\', left(b.line, 200) '
+        f"FROM {schema}.broken b LEFT JOIN (VALUES {reasons}) m(code, reason, role) ON m.code = b.error"
+    )
+    total, known = cursor.execute(
+        f"SELECT (SELECT count(*) FROM {schema}.rows) + (SELECT count(*) FROM {schema}.broken), "
+        f"(SELECT count(*) FROM {schema}.known)"
+    ).fetchall()[0]
+    rejected = cursor.execute(
+        f"SELECT reason, count(*) FROM {schema}.rejected GROUP BY reason ORDER BY count(*) DESC, reason"
+    ).fetchall()
+    return Checked(total, dict(rejected), known, sequence)
+
+
+def rejected_samples(
+    cursor: duckdb.DuckDBPyConnection, schema: str, most: int, fields: Mapping[str, str]
+) -> tuple[RejectedRow, ...]:
+    """The first refused rows; `fields` names the file's column of each role."""
+    found = cursor.execute(
+        f'SELECT "row", reason, role, value FROM {schema}.rejected ORDER BY "row" LIMIT {most}'
+    ).fetchall()
+    return tuple(RejectedRow(row, reason, fields.get(role, role), value) for row, reason, role, value in found)
+
+
+def write_rejects(
+    cursor: duckdb.DuckDBPyConnection, schema: str, names: tuple[str, ...], fields: Mapping[str, str], path: Path
+) -> None:
+    """Write every refused row to a CSV file: row number, reason, field, value, then the file's own columns."""
+    columns = "".join(f', w.c{place} AS "{name.replace(chr(34), chr(34) * 2)}"' for place, name in enumerate(names))
+    named = "CASE x.role " + "".join(f"WHEN {quote(r)} THEN {quote(n)} " for r, n in fields.items()) + "ELSE x.role END"
+    if not fields:
+        named = "x.role"
+    cursor.execute(
+        f'COPY (SELECT x."row" AS "row", x.reason AS reason, {named} AS field, x.value AS value{columns} '
+        f'FROM {schema}.rejected x LEFT JOIN {schema}.raw w ON w.rowid = x.place ORDER BY x."row") '
+        f"TO {quote(str(path))} (FORMAT csv, HEADER true)"
+    )
+
+
+def _all_match(cursor: duckdb.DuckDBPyConnection, table: str, column: str, pattern: str) -> bool:
+    filled, matching = cursor.execute(
+        f"SELECT count({column}), count(*) FILTER (regexp_full_match({column}, {quote(pattern)})) FROM {table}"
+    ).fetchall()[0]
+    return bool(0 < filled == matching)
+
+
+__all__ = [
+    "Checked",
+    "ColumnProfile",
+    "Plan",
+    "check_rows",
+    "is_time_zone",
+    "make_plan",
+    "profile_columns",
+    "rejected_samples",
+    "staging",
+    "write_rejects",
+]

@@ -1,0 +1,299 @@
+"""Reading a stranger's file into a staging table: every column as text, so that nothing (00123) is lost.
+
+The table `raw` has columns `c0`, `c1` … and its rowid is the order of the file; `broken` holds the records that
+could not even be split into fields. DuckDB's own readers do the work; what they must not guess is found out here
+first: compression and format by the first bytes, delimiter and names by the first records, the encoding.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from visavis.errors import FieldViolation, InvalidInput, NotFound
+
+FORMATS = ("csv", "parquet", "jsonl")
+REASON = "FILE_UNREADABLE"
+_HEAD_BYTES = 1 << 18
+_DELIMITERS = ",;\t|"
+_JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
+_FOREIGN = {b"PK\x03\x04": "a zip archive or an Excel workbook", b"%PDF": "a PDF", b"\x89PNG": "a picture",
+            b"SQLite format 3": "an SQLite database"}
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What was read: the file's column names (name k stands in `raw.ck`), records split and records broken."""
+
+    columns: tuple[str, ...]
+    rows: int
+    broken: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file whose nature is known. `link` is what DuckDB opens: a path without characters that it would expand."""
+
+    path: Path
+    link: Path
+    compression: str
+    head: bytes
+
+
+def stage(
+    cursor: duckdb.DuckDBPyConnection, schema: str, path: Path, link: Path, *, format: str, delimiter: str  # noqa: A002
+) -> Staged:
+    """Make `raw` and `broken` in `schema` from the file at `path`; `link` is a free path for a symbolic link to it.
+
+    `format` is one of `FORMATS` or empty, `delimiter` one character or empty. Raises `NotFound` or `InvalidInput`
+    (reason FILE_UNREADABLE) in one line that names the file.
+    """
+    file = _open(cursor, path, link)
+    cursor.execute(f'CREATE TABLE {schema}.broken ("row" BIGINT, error VARCHAR, line VARCHAR)')
+    with _reading(path):
+        kind = format or _format(file)
+        if kind == "parquet":
+            staged = _stage_parquet(cursor, schema, file)
+        elif kind == "jsonl":
+            staged = _stage_json(cursor, schema, file)
+        else:
+            staged = _stage_csv(cursor, schema, file, delimiter)
+    if staged.rows + staged.broken == 0:
+        raise unreadable(path, "has columns but no rows; there is nothing to import")
+    return staged
+
+
+def unreadable(path: Path, what: str) -> InvalidInput:
+    """The error of a file that cannot be used."""
+    return InvalidInput(f"{path} {what}", reason=REASON, metadata={"path": str(path)})
+
+
+def quote(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """DuckDB's complaints about the file in one line of ours; a full disk is not the file's fault and passes."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        first = " ".join(str(error).split("\n\n")[0].split())
+        if "no space left" in first.lower():
+            raise
+        raise unreadable(path, f"cannot be read; is it whole, and is its format right? ({first[:200]})") from None
+
+
+def _open(cursor: duckdb.DuckDBPyConnection, path: Path, link: Path) -> _File:
+    metadata = {"path": str(path)}
+    if path.is_dir():
+        raise unreadable(path, "is a folder; name one file")
+    if not path.exists():
+        raise NotFound(f"{path} does not exist; check the name", reason=REASON, metadata=metadata)
+    if not path.is_file():
+        raise unreadable(path, "is no regular file; write its content to a file first")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+    except OSError as error:
+        raise unreadable(path, f"may not be read ({error.strerror}); change its permissions") from None
+    if not head:
+        raise unreadable(path, "is empty; there is nothing to import")
+    link.symlink_to(path.absolute())
+    compression = "none"
+    if head[:2] == b"\x1f\x8b":
+        compression = "gzip"
+        try:
+            with gzip.open(path, "rb") as unpacked:
+                head = unpacked.read(_HEAD_BYTES)
+        except (OSError, EOFError, zlib.error) as error:
+            raise unreadable(path, f"is damaged: it cannot be unpacked ({error})") from None
+    elif head[:4] == b"\x28\xb5\x2f\xfd":
+        compression = "zstd"
+        with _reading(path):
+            head = _zstd_head(cursor, link)
+    if not head:
+        raise unreadable(path, "is empty when unpacked; there is nothing to import")
+    for magic, what in _FOREIGN.items():
+        if head.startswith(magic):
+            raise unreadable(path, f"is {what}; save the table as CSV, Parquet or JSON Lines")
+    if head[8:12] == b"DUCK":
+        raise unreadable(path, "is a DuckDB file; export the table as CSV or Parquet (COPY … TO)")
+    return _File(path, link, compression, head)
+
+
+def _zstd_head(cursor: duckdb.DuckDBPyConnection, link: Path) -> bytes:
+    """The first lines; Python 3.11 cannot unpack zstd, DuckDB can. Latin-1 gives back every byte as it is."""
+    rows = cursor.execute(
+        f"SELECT line FROM read_csv({quote(str(link))}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, "
+        "header = false, delim = '\x01', quote = '', escape = '', encoding = 'latin-1', compression = 'zstd', "
+        "max_line_size = 100000000) LIMIT 200"
+    ).fetchall()
+    return "\n".join(line or "" for (line,) in rows).encode("latin-1")
+
+
+def _format(file: _File) -> str:
+    if file.head.startswith(b"PAR1"):
+        return "parquet"
+    endings = {ending.lower() for ending in file.path.suffixes[-2:]}
+    first = file.head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    return "jsonl" if endings & _JSON_ENDINGS or first in (b"{", b"[") else "csv"
+
+
+def _stage_parquet(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File) -> Staged:
+    reader = f"read_parquet({quote(str(file.link))}, binary_as_string = true, hive_partitioning = false)"
+    described = cursor.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()
+    names = tuple(str(row[0]) for row in described)
+    selected = ", ".join(
+        f"{_as_text(_identifier(name), str(row[1]))} AS c{place}"
+        for place, (name, row) in enumerate(zip(names, described, strict=True))
+    )
+    cursor.execute(f"CREATE TABLE {schema}.raw AS SELECT {selected} FROM {reader}")
+    return Staged(names, _count(cursor, f"{schema}.raw"), 0, ())
+
+
+def _as_text(column: str, kind: str) -> str:
+    if kind in ("DOUBLE", "FLOAT"):
+        # A customer 17850.0 is customer 17850: a float only because some customer is missing.
+        whole = f"isfinite({column}) AND {column} = floor({column}) AND abs({column}) < 9007199254740992"
+        return f"CASE WHEN {whole} THEN {column}::BIGINT::VARCHAR ELSE {column}::VARCHAR END"
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"timezone('UTC', {column})::VARCHAR || 'Z'"
+    return f"{column}::VARCHAR"
+
+
+def _stage_json(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File) -> Staged:
+    array = file.head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
+    # A broken line of JSON Lines becomes an empty row, which is then refused by number; an array is whole or not.
+    how = "'array'" if array else "'newline_delimited', ignore_errors = true"
+    reader = f"read_json({quote(str(file.link))}, format = {how}, compression = {quote(file.compression)}"
+    described = cursor.execute(
+        f"DESCRIBE SELECT * FROM {reader}, maximum_depth = 1, sample_size = -1)"
+    ).fetchall()
+    names = tuple(str(row[0]) for row in described)
+    if names == ("json",):
+        raise unreadable(file.path, "holds no JSON objects; give one object a line, with the same keys in each")
+    types = ", ".join(f"{quote(name)}: 'VARCHAR'" for name in names)
+    selected = ", ".join(f"{_identifier(name)} AS c{place}" for place, name in enumerate(names))
+    cursor.execute(f"CREATE TABLE {schema}.raw AS SELECT {selected} FROM {reader}, columns = {{{types}}})")
+    return Staged(names, _count(cursor, f"{schema}.raw"), 0, ())
+
+
+def _stage_csv(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File, delimiter: str) -> Staged:
+    if file.head.startswith(codecs.BOM_UTF16_BE):
+        raise unreadable(file.path, "is UTF-16 with the high byte first, which is not read; save it as UTF-8")
+    encoding = "utf-16" if file.head.startswith(codecs.BOM_UTF16_LE) else "utf-8"
+    text = _decode(file.head, encoding)
+    delimiter = delimiter or _delimiter(text)
+    names = _names(text, delimiter)
+    staged = _read_csv(cursor, schema, file, names, delimiter, encoding)
+    if encoding == "utf-16" or not _all_foreign(cursor, schema, len(names)):
+        return staged
+    cursor.execute(f"DROP TABLE {schema}.raw")
+    cursor.execute(f"DELETE FROM {schema}.broken")
+    names = _names(file.head.decode("latin-1"), delimiter)
+    staged = _read_csv(cursor, schema, file, names, delimiter, "latin-1")
+    note = "the file is not UTF-8; it was read as Latin-1 (ISO 8859-1)"
+    return Staged(staged.columns, staged.rows, staged.broken, (note,))
+
+
+def _read_csv(
+    cursor: duckdb.DuckDBPyConnection, schema: str, file: _File, names: tuple[str, ...], delimiter: str, encoding: str
+) -> Staged:
+    types = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(names)))
+    errors, scans = f"{schema}_errors", f"{schema}_scans"
+    cursor.execute(
+        f"CREATE TABLE {schema}.raw AS SELECT * FROM read_csv({quote(str(file.link))}, auto_detect = false, "
+        f"header = true, columns = {{{types}}}, delim = {quote(delimiter)}, quote = '\"', escape = '\"', "
+        f"encoding = {quote(encoding)}, compression = {quote(file.compression)}, store_rejects = true, "
+        f"rejects_table = {quote(errors)}, rejects_scan = {quote(scans)})"
+    )
+    # `line` counts records with the header; a record may have several faults.
+    cursor.execute(
+        f"INSERT INTO {schema}.broken SELECT line - 1, arg_min(error_type::VARCHAR, column_idx), "
+        f"left(min(csv_line), 1000) FROM {errors} GROUP BY line"
+    )
+    cursor.execute(f"DROP TABLE {errors}")
+    cursor.execute(f"DROP TABLE {scans}")
+    return Staged(names, _count(cursor, f"{schema}.raw"), _count(cursor, f"{schema}.broken"), ())
+
+
+def _all_foreign(cursor: duckdb.DuckDBPyConnection, schema: str, width: int) -> bool:
+    """Whether every record beyond ASCII is no UTF-8: then the file has another encoding, not some bad rows."""
+    found = f"SELECT count(*) FROM {schema}.broken WHERE error = 'INVALID ENCODING'"
+    if not cursor.execute(found).fetchall()[0][0]:
+        return False
+    whole = f"concat({', '.join(f'c{place}' for place in range(width))})"
+    good = f"SELECT count(*) FROM {schema}.raw WHERE strlen({whole}) > length({whole})"
+    return not cursor.execute(good).fetchall()[0][0]
+
+
+def _decode(head: bytes, encoding: str) -> str:
+    """The head as text; a character cut at its end is left out."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(head).removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        return head.decode("latin-1")
+
+
+def _delimiter(text: str) -> str:
+    """The candidate that splits the first record into most fields and the others into as many."""
+    best, best_score = ",", (False, 1)
+    for candidate in _DELIMITERS:
+        records = _records(text, candidate, 200)
+        width = len(records[0])
+        alike = sum(len(record) == width for record in records[1:])
+        score = (2 * alike >= len(records) - 1, width)
+        if width > 1 and score > best_score:
+            best, best_score = candidate, score
+    return best
+
+
+def _names(text: str, delimiter: str) -> tuple[str, ...]:
+    """Column names of the first record; an empty one is called by its place, a repeated one gets a number."""
+    names: list[str] = []
+    for place, cell in enumerate(_records(text, delimiter, 1)[0]):
+        name = " ".join(cell.split())[:200] or f"column{place + 1}"
+        count = sum(other == name or other.startswith(f"{name}_") for other in names)
+        names.append(f"{name}_{count + 1}" if name in names else name)
+    return tuple(names)
+
+
+def _records(text: str, delimiter: str, most: int) -> list[list[str]]:
+    """The first records; at least one, which may be empty."""
+    records: list[list[str]] = []
+    try:
+        for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            if record:
+                records.append(record)
+            if len(records) == most:
+                break
+    except csv.Error:
+        pass  # a field beyond the reader's limit; what came before it tells enough
+    if not records:
+        records = [text.splitlines()[0][:10_000].split(delimiter) if text.strip() else [""]]
+    return records
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _count(cursor: duckdb.DuckDBPyConnection, table: str) -> int:
+    return int(cursor.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
+
+
+__all__ = ["FORMATS", "REASON", "Staged", "quote", "stage", "unreadable"]
