@@ -45,7 +45,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[FileDescriptorProto]
     target = tmp_path_factory.mktemp("descriptors") / "set"
     code = (
         "import sys, generate\nfrom grpc_tools import protoc\n"
-        "sys.exit(protoc.main(['protoc', *(f'-I{p}' for p in generate.include_paths()), '--include_source_info', *sys.argv[1:]]))"
+        "paths = [f'-I{path}' for path in generate.include_paths()]\n"
+        "sys.exit(protoc.main(['protoc', *paths, '--include_source_info', *sys.argv[1:]]))"
     )
     names = [path.relative_to(GENERATE.parent).as_posix() for path in sorted(FOLDER.glob("*.proto"))]
     arguments = [sys.executable, "-c", code, f"--descriptor_set_out={target}", *names]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from visavis.client import connect
     from visavis.config import Settings, load_settings
     from visavis.engine import Engine
-    from visavis.engine import open_engine as open  # noqa: A004 - the verb that users know
+    from visavis.engine import open_engine as open
     from visavis.errors import VisavisError
     from visavis.history import Csr, Customers, Exclusions, Features, History, Items
     from visavis.model import (

@@ -25,7 +25,9 @@ from visavis.store.generations import (
     insert_generation,
     read_generations,
 )
+from visavis.store.interactions import count_interactions
 from visavis.store.snapshot import write_snapshot
+from visavis.store.store import read_muted
 
 Report = Callable[[Progress], None]
 
@@ -79,16 +81,19 @@ class Admin:
             seconds,
             __version__,
         )
-        generation = Generation(
-            number, fitted_at, len(history), fitted.scorers, segmented.segmentations, failed
-        )
+        generation = Generation(number, fitted_at, len(history), fitted.scorers, segmented.segmentations, failed)
 
         def serve(_: None) -> None:
             self._live.swap(built.base)
             self._live.generation = generation
 
+        def flip(tx: Transaction) -> None:
+            insert_generation(tx, row)
+            delete_generations(tx, kept)
+
+        kept = [*self._whole_generations(), number][-self._keep :]
         progress(Progress("store", 0, 0))
-        self._store.writer.run(Operation(lambda tx: insert_generation(tx, row), committed=serve, exclusive=True))
+        self._store.writer.run(Operation(flip, committed=serve, exclusive=True))
         return FitReport(
             generation=number,
             scorers=tuple(sorted(fitted.scorers)),
@@ -101,17 +106,14 @@ class Admin:
         )
 
     def _new_generation(self) -> int:
-        """Number of the next generation; what an interrupted fit left behind, and what is too old, is deleted."""
+        """Number of the next generation; what an interrupted fit left behind is deleted."""
+        numbers = self._whole_generations()
+        self._store.writer.run(Operation(lambda tx: delete_generations(tx, numbers)))
+        return max(numbers, default=0) + 1
+
+    def _whole_generations(self) -> list[int]:
         with self._store.cursor() as cursor:
-            numbers = [row.generation for row in read_generations(cursor)]
-        served = self._live.generation.number
-        keep = sorted({*numbers, served})[-self._keep :]
-
-        def clean(tx: Transaction) -> None:
-            delete_generations(tx, [*keep, served])
-
-        self._store.writer.run(Operation(clean))
-        return max([*numbers, served]) + 1
+            return [row.generation for row in read_generations(cursor)]
 
     def snapshot(self, path: str | Path, *, progress: Report | None = None) -> Snapshot:
         """Write a consistent copy for analysts, beside the running writer. Raises if `path` exists."""
@@ -121,13 +123,9 @@ class Admin:
         """The state of the store and of what is served."""
         live, store = self._live, self._store
         with store.cursor() as cursor:
-            interactions, muted = cursor.execute(
-                "SELECT (SELECT count(*) FROM interactions), (SELECT muted FROM store_state)"
-            ).fetchall()[0]
-            fitted = {row.generation: row for row in read_generations(cursor)}
-            row = fitted.get(live.generation.number)
-            since = row.fitted_sequence if row else 0
-            unfitted = cursor.execute("SELECT count(*) FROM interactions WHERE sequence > ?", [since]).fetchall()[0][0]
+            fitted = {row.generation: row.fitted_sequence for row in read_generations(cursor)}
+            counts = count_interactions(cursor, since=fitted.get(live.generation.number, 0))
+            muted = read_muted(cursor)
         warnings = [*store.warnings]
         warnings += [f"plugin {name} is left out: {why}" for name, why in sorted(live.generation.failed.items())]
         if self._customize.unrecorded:
@@ -142,11 +140,11 @@ class Admin:
             fitted_at=live.generation.fitted_at,
             customers=len(live.identities.customers),
             items=len(live.catalog),
-            interactions=int(interactions),
-            unfitted_interactions=int(unfitted),
+            interactions=counts.all,
+            unfitted_interactions=counts.later,
             wal_bytes=store.wal_bytes(),
             file_bytes=store.path.stat().st_size,
-            muted=bool(muted),
+            muted=muted,
             warnings=tuple(warnings),
         )
 

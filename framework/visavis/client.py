@@ -79,7 +79,7 @@ class Identify:
     def upsert_items(
         self, items: Sequence[Item], *, update_mask: Sequence[str] = (), request_id: str = ""
     ) -> UpsertResult:
-        """Create or change items, all or none; at most 10,000."""
+        """Create or change items, all or none; at most 1,000."""
         request = make(
             catalog_pb.UpsertItemsRequest,
             items=[convert.item_to_proto(item, f"items[{row}]") for row, item in enumerate(items)],
@@ -103,7 +103,7 @@ class Identify:
     def upsert_customers(
         self, customers: Sequence[Customer], *, update_mask: Sequence[str] = (), request_id: str = ""
     ) -> UpsertResult:
-        """Create or change customers, all or none; at most 10,000."""
+        """Create or change customers, all or none; at most 1,000."""
         request = make(
             customer_pb.UpsertCustomersRequest,
             customers=[convert.customer_to_proto(one, f"customers[{row}]") for row, one in enumerate(customers)],

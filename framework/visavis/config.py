@@ -130,7 +130,11 @@ def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
 def _known(name: str, source: str) -> Setting:
     if name not in _BY_NAME:
         raise InvalidInput(
-            [FieldViolation(name, f"is no setting (from {source}); known are {', '.join(sorted(_BY_NAME))}, [plugins.*]")]
+            [
+                FieldViolation(
+                    name, f"is no setting (from {source}); known are {', '.join(sorted(_BY_NAME))}, [plugins.*]"
+                )
+            ]
         )
     return _BY_NAME[name]
 
@@ -141,21 +145,31 @@ def _cast(setting: Setting, value: object, source: str) -> str | int | float | b
         if kind is bool:
             return _as_bool(value)
         if kind is str:
-            if isinstance(value, str | Path):
-                return str(value)
-            raise ValueError
-        if isinstance(value, bool):
-            raise ValueError
-        number = kind(value)  # type: ignore[arg-type]
-        if isinstance(value, float) and number != value:
-            raise ValueError
-    except (TypeError, ValueError):
+            return _as_text(value)
+        number = _as_number(value, whole=kind is int)
+    except (TypeError, ValueError, OverflowError):
         wanted = {bool: "true or false", str: "a text", int: "a whole number", float: "a number"}[kind]
         raise InvalidInput([FieldViolation(setting.name, f"is {value!r} (from {source}); give {wanted}")]) from None
     if not setting.minimum <= number <= setting.maximum:
-        raise InvalidInput(
-            [FieldViolation(setting.name, f"is {value!r} (from {source}); give {setting.minimum:g} to {setting.maximum:g}")]
-        )
+        limits = f"{setting.minimum:g} to {setting.maximum:g}"
+        raise InvalidInput([FieldViolation(setting.name, f"is {value!r} (from {source}); give {limits}")])
+    return number
+
+
+def _as_text(value: object) -> str:
+    if not isinstance(value, str | Path):
+        raise TypeError
+    return str(value)
+
+
+def _as_number(value: object, *, whole: bool) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError
+    if not whole:
+        return float(value)
+    number = int(value)
+    if isinstance(value, float) and number != value:
+        raise ValueError
     return number
 
 

@@ -9,11 +9,10 @@ from visavis.admin import Admin
 from visavis.config import Settings, load_settings
 from visavis.customize import Customize
 from visavis.differentiate import Differentiate
-from visavis.errors import VisavisError
+from visavis.errors import FieldViolation, InvalidInput
 from visavis.identify import Identify
 from visavis.interact import Interact
 from visavis.live import Live
-from visavis.model import Identifier
 from visavis.plugin import Registry
 from visavis.store import Store
 
@@ -39,15 +38,8 @@ class Engine:
 
     def warm_up(self) -> None:
         """Load what the first request would otherwise wait for: compiled kernels, the set of known ids."""
-        self.live.known_ids.load()
-        if self.live.generation.number and len(self.live.catalog):
-            ids = self.live.identities.customers.texts
-            for name in sorted(self.live.generation.scorers):
-                try:
-                    self.customize.recommend(ids[0] if ids else Identifier("device", "warm-up"), 10, scorer=name)
-                except VisavisError:
-                    # A scorer that cannot answer says so to whoever asks for it; it must not stop the start.
-                    continue
+        self.live.known_ids.warm_up()
+        self.customize.warm_up()
 
     def announce(self, address: str, token: str) -> None:
         """Publish where this process serves, so that commands on this machine go through it."""
@@ -74,16 +66,21 @@ def open_engine(
 ) -> Engine:
     """Open the store at `path` (default: the setting `data`). `overrides` are settings by name.
 
-    `create` makes a store where there is none. Raises a `StoreError` that says what is wrong and what to do.
+    `settings` are taken as they are, without file, environment and `overrides`; `path` is stronger. `create` makes a
+    store where there is none. Raises a `StoreError` that says what is wrong and what to do.
     """
     if settings is None:
         settings = load_settings({**overrides, "data": str(path) if path is not None else None})
+    elif overrides:
+        raise InvalidInput(
+            [FieldViolation(name, "is given beside `settings`; put it into them") for name in sorted(overrides)]
+        )
     registry = Registry.load(
         plugins_dir=Path(settings["plugins_dir"]) if settings["plugins_dir"] else None,
         disabled=settings.disabled_plugins,
         options=settings.plugins,
     )
-    store = Store.open(settings.data, settings, purpose=purpose, create=create)
+    store = Store.open(settings.data if path is None else Path(path), settings, purpose=purpose, create=create)
     try:
         return Engine(store, settings, registry)
     except BaseException:

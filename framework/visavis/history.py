@@ -76,9 +76,10 @@ class History:
     """All that was recorded, net of what was returned or erased; rows sorted by customer, then time.
 
     `customer` int32 (−1: nobody's, kept for baskets and popularity, sorted first), `item` int32 (−1: none),
-    `kind` uint16 into `kinds`, `time` int64, `quantity` float64 (purchases less their linked returns),
-    `amount` float64 in minor units of `currency`, `rating` float64 (NaN: none), `basket` int64: rows of one order
-    share a number (without an order id: one customer's purchases of one day).
+    `kind` uint16 into `kinds`, `time` int64, `rating` float64 (NaN: none). `quantity` float64: of a purchase what was
+    not returned (wholly returned ones are not there), of a return what found no purchase. `amount` float64 in minor
+    units of `currency` (NaN: unknown), in proportion to that quantity. `basket` int64: rows of one order share a number
+    (without an order id: one customer's rows of one day; a row of nobody's has its own).
     `n_customers` is the length of the customer vocabulary.
     """
 

@@ -280,14 +280,15 @@ class RejectedRow:
 class ImportReport:
     """What became of each row of a file.
 
-    rows = purchases + returns + without_customer + already_known + rejected. `without_customer` rows are stored
-    too (baskets, popularity), for no person. `columns` maps each role to the file's column; `guessed` lists the
-    roles that nobody named. `returns_linked` counts returns tied to the purchase that they take back.
+    rows = interactions + returns + without_customer + already_known + rejected. `interactions` are rows of a customer
+    other than returns. `without_customer` rows, returns among them, are stored too (baskets, popularity), for no
+    person. `columns` maps each role to the file's column; `guessed` lists the roles that nobody named.
+    `returns_linked` counts returns tied to the purchase that they take back.
     """
 
     source: str
     rows: int
-    purchases: int
+    interactions: int
     returns: int
     without_customer: int
     already_known: int
@@ -385,8 +386,8 @@ __all__ = [
     "Profile",
     "Progress",
     "Reason",
-    "RecommendedItem",
     "Recommendation",
+    "RecommendedItem",
     "RecordResult",
     "RejectedRow",
     "Segment",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 from visavis.config import load_settings
 from visavis.errors import Conflict, FieldViolation, InvalidInput, NotFound
@@ -58,6 +59,7 @@ class Standin:
         self.warm.set()
         self.seen: list[object] = []
         self.ended: list[str] = []
+        self.store = SimpleNamespace(scratch=lambda name: scratch(folder / name))
         self.identify = IdentifyRoom(self)
         self.differentiate = DifferentiateRoom(self)
         self.customize = CustomizeRoom(self)
@@ -184,7 +186,7 @@ class IdentifyRoom:
         return ImportReport(
             source=source,
             rows=len(lines),
-            purchases=len(lines) - 1,
+            interactions=len(lines) - 1,
             returns=0,
             without_customer=0,
             already_known=0,
@@ -337,6 +339,11 @@ class AdminRoom:
         schema = {"properties": {"window_days": {"default": 28, "type": "integer"}}, "type": "object"}
         healthy = PluginInfo("popularity", "scorer", "0.1.0", "visavis", True, schema, "Popular items")
         return healthy, PluginInfo("bad", "scorer", "", "bad.py", True, {}, error="does not import")
+
+
+def scratch(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _check_ids(field: str, name: str, ids: Sequence[str]) -> None:

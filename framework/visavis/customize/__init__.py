@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from visavis.config import Settings
 from visavis.customize.recommending import Recommending, Wanted
@@ -21,6 +22,10 @@ class Customize:
     def unrecorded(self) -> int:
         """Answers whose record was dropped because the writer was behind."""
         return self._recommending.unrecorded
+
+    def warm_up(self) -> None:
+        """Let every scorer answer once, unrecorded, so that the first request need not wait for compilers."""
+        self._recommending.warm_up()
 
     def recommend(
         self,
@@ -64,7 +69,7 @@ class Customize:
         one_per_group: bool = True,
     ) -> tuple[Recommendation, ...]:
         """As `recommend`, for 1 to 1,000 customers at once, answers in the order asked."""
-        wanted = Wanted(n, scorer, tuple(filters), tuple(exclude), exclude_bought, available_only, one_per_group)
+        wanted = Wanted(n, scorer, _tuple(filters), _tuple(exclude), exclude_bought, available_only, one_per_group)
         return self._recommending.recommend(customers, wanted)
 
     def similar(
@@ -79,8 +84,13 @@ class Customize:
         one_per_group: bool = True,
     ) -> SimilarItems:
         """The `n` items most like one. Raises `NotFound` for an unknown item."""
-        wanted = Wanted(n, scorer, tuple(filters), tuple(exclude), None, available_only, one_per_group)
+        wanted = Wanted(n, scorer, _tuple(filters), _tuple(exclude), None, available_only, one_per_group)
         return self._recommending.similar(item_id, wanted)
+
+
+def _tuple(values: Any) -> Any:
+    """A list as a tuple; anything else as it is, for the checks to name."""
+    return tuple(values) if isinstance(values, list) else values
 
 
 __all__ = ["Customize"]

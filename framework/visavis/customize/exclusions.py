@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.history import Customers, Exclusions, Items
-from visavis.identify.checks import Violations, check_id, check_number
+from visavis.identify.checks import Violations, check_id, check_number, shorten
 from visavis.live import Live
 from visavis.model import AttributeFilter
 
@@ -24,26 +25,27 @@ class Filters:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._of: Items | None = None
-        self._masks: dict[tuple[AttributeFilter, ...], NDArray[np.bool_]] = {}
+        # Items and the masks made of them go together; threads that race make a mask twice, never a wrong one.
+        self._cache: tuple[Items | None, dict[tuple[AttributeFilter, ...], NDArray[np.bool_]]] = (None, {})
 
     def excluded(
-        self, filters: Sequence[AttributeFilter], exclude: Sequence[str], available_only: bool
+        self, items: Items, filters: Sequence[AttributeFilter], exclude: Sequence[str], available_only: bool
     ) -> NDArray[np.bool_]:
-        """bool [n_items]: what is left out for everybody. Not to be written."""
-        items = self._live.catalog.whole()
-        if items is not self._of:
-            self._of, self._masks = items, {}
-        wanted = tuple(filters)
-        if wanted not in self._masks:
-            check_filters(wanted)
+        """bool [n_items]: what of the catalogue `items` is left out for everybody. Not to be written."""
+        of, masks = self._cache
+        if items is not of:
+            masks = {}
+            self._cache = (items, masks)
+        # Lists where tuples are asked for work too, but cannot be keys.
+        wanted = tuple(replace(one, any_of=tuple(one.any_of), none_of=tuple(one.none_of)) for one in filters)
+        mask = masks.get(wanted)
+        if mask is None:
             mask = np.zeros(len(items), dtype=np.bool_)
             for one in wanted:
                 mask |= ~_passes(one, items)
-            if len(self._masks) >= CACHED_FILTERS:
-                self._masks.clear()
-            self._masks[wanted] = mask
-        mask = self._masks[wanted]
+            if len(masks) >= CACHED_FILTERS:
+                masks.clear()
+            masks[wanted] = mask
         if available_only:
             mask = mask | ~items.available
         if exclude:
@@ -62,14 +64,23 @@ def exclusions(customers: Customers, everywhere: NDArray[np.bool_], exclude_boug
     return Exclusions(everywhere, counts[customers.indptr].astype(np.int64), customers.item[hidden])
 
 
-def check_filters(filters: Sequence[AttributeFilter]) -> None:
+def check_filters(filters: object) -> None:
     """Raises `InvalidInput` for a filter that says nothing or two things."""
     bad = Violations()
+    if not isinstance(filters, list | tuple):
+        bad.add("filters", f"is {shorten(filters)}; give a list of AttributeFilter")
+        filters = ()
     if len(filters) > MOST_FILTERS:
         bad.add("filters", f"holds {len(filters)}; give at most {MOST_FILTERS}")
     for place, one in enumerate(filters):
         field = f"filters[{place}]"
+        if not isinstance(one, AttributeFilter):
+            bad.add(field, f"is {shorten(one)}; give an AttributeFilter")
+            continue
         check_id(bad, f"{field}.name", one.name)
+        for name in ("any_of", "none_of"):
+            if not _is_texts(getattr(one, name)):
+                bad.add(f"{field}.{name}", f"is {shorten(getattr(one, name))}; give a list of texts")
         ranged = one.at_least is not None or one.at_most is not None
         if bool(one.any_of) + bool(one.none_of) + ranged != 1:
             bad.add(field, "sets none or several of any_of, none_of, at_least/at_most; set one")
@@ -79,19 +90,24 @@ def check_filters(filters: Sequence[AttributeFilter]) -> None:
     bad.check()
 
 
-def check_excluded(exclude: Sequence[str]) -> None:
-    """Raises `InvalidInput` for a list that is too long. Ids that no item has are fine."""
+def check_excluded(exclude: object) -> None:
+    """Raises `InvalidInput` for what is no list of ids, or too long a one. Ids that no item has are fine."""
     bad = Violations()
-    if len(exclude) > MOST_EXCLUDED:
+    if not isinstance(exclude, list | tuple) or not _is_texts(exclude):
+        bad.add("exclude", f"is {shorten(exclude)}; give a list of item ids")
+    elif len(exclude) > MOST_EXCLUDED:
         bad.add("exclude", f"holds {len(exclude):,}; give at most {MOST_EXCLUDED:,}")
     bad.check()
 
 
+def _is_texts(values: object) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)
+
+
 def _passes(one: AttributeFilter, items: Items) -> NDArray[np.bool_]:
     ranged = one.at_least is not None or one.at_most is not None
-    if one.name == "price" and ranged:
-        return _within(items.price, one)
-    values = items.column(one.name)
+    # A price is told by its minor units.
+    values = [None if np.isnan(p) else float(p) for p in items.price] if one.name == "price" else items.column(one.name)
     if ranged:
         numbers = np.array(
             [value if isinstance(value, int | float) and not isinstance(value, bool) else np.nan for value in values],
@@ -117,7 +133,9 @@ def _texts(value: object) -> Sequence[str]:
         return tuple(value)
     if isinstance(value, bool):
         return ("true" if value else "false",)
-    return (f"{value:g}" if isinstance(value, float) else str(value),)
+    if isinstance(value, float):
+        return (str(int(value)) if value.is_integer() else repr(value),)
+    return (str(value),)
 
 
 __all__ = ["Filters", "check_excluded", "check_filters", "exclusions"]

@@ -8,15 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visavis.errors import PluginError, VisavisError
 from visavis.history import History
 from visavis.model import Progress
 from visavis.plugin import NeighbourScorer, Registry, Scorer
-from visavis.store import Operation, Store
+from visavis.store import Operation, Store, Transaction
 from visavis.store.generations import FittedPlugin, insert_plugin, insert_similar_items
 
 log = logging.getLogger("visavis.customize")
+Neighbours = tuple[NDArray[np.int32], NDArray[np.float64]]
+"""Of each item the codes (−1: none) and similarities of its neighbours, [n_items, SIMILAR_KEPT]."""
 SIMILAR_KEPT = 20
 """Neighbours of each item written to `similar_items` for analysts."""
 
@@ -46,20 +49,21 @@ def fit_scorers(
     for place, name in enumerate(names):
         progress(Progress(f"fit {name}", place, len(names)))
         options = "{}"
+        neighbours: Neighbours | None = None
         try:
             scorer = registry.build_scorer(name)
             options = json.dumps(asdict(scorer.options))
             scorer.fit(history)
             fitted = FittedPlugin("scorer", name, options, check_state(scorer))
-        except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything; it is reported by name
+            if isinstance(scorer, NeighbourScorer):
+                neighbours = _neighbours(scorer, len(history.items))
+        except Exception as error:
             failed[name] = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
             log.warning("scorer %s failed to fit and is left out: %s", name, failed[name], exc_info=error)
             fitted = FittedPlugin("scorer", name, options, {}, failed[name])
         else:
             scorers[name] = scorer
-        store.writer.run(Operation(lambda tx, plugin=fitted: insert_plugin(tx, generation, plugin)))  # type: ignore[misc]
-        if name in scorers and isinstance(scorer, NeighbourScorer):
-            _write_neighbours(store, scorer, len(history.items), generation)
+        store.writer.run(_storing(generation, fitted, neighbours))
     progress(Progress("fit", len(names), len(names)))
     return FittedScorers(scorers, failed)
 
@@ -69,25 +73,36 @@ def check_state(plugin: Scorer) -> dict[str, object]:
     state = plugin.state()
     for name, value in state.items():
         if isinstance(value, np.ndarray):
-            if value.dtype.hasobject:
-                raise PluginError(f"learned attribute {name} of {plugin.name} is an object array; use numbers or fixed-width text")
+            if value.dtype.hasobject or value.dtype.names:
+                raise PluginError(
+                    f"learned attribute {name} of {plugin.name} is an array of {value.dtype}; "
+                    "use numbers or fixed-width text"
+                )
         elif value is not None and not isinstance(value, str | int | float | bool):
             raise PluginError(
-                f"learned attribute {name} of {plugin.name} is a {type(value).__name__}; use NumPy arrays, numbers or texts"
+                f"learned attribute {name} of {plugin.name} is a {type(value).__name__}; "
+                "use NumPy arrays, numbers or texts"
             )
     return state
 
 
-def _write_neighbours(store: Store, scorer: NeighbourScorer, n_items: int, generation: int) -> None:
+def _storing(generation: int, fitted: FittedPlugin, neighbours: Neighbours | None) -> Operation[None]:
+    def apply(tx: Transaction) -> None:
+        insert_plugin(tx, generation, fitted)
+        if neighbours is not None:
+            insert_similar_items(tx, generation, fitted.name, *neighbours)
+
+    return Operation(apply)
+
+
+def _neighbours(scorer: NeighbourScorer, n_items: int) -> Neighbours:
     neighbours = np.full((n_items, SIMILAR_KEPT), -1, dtype=np.int32)
     similarities = np.zeros((n_items, SIMILAR_KEPT))
     for item in range(n_items):
         codes, values = scorer.neighbours(item, SIMILAR_KEPT)
         neighbours[item, : len(codes)] = codes
         similarities[item, : len(codes)] = values
-    store.writer.run(
-        Operation(lambda tx: insert_similar_items(tx, generation, scorer.name, neighbours, similarities))
-    )
+    return neighbours, similarities
 
 
 __all__ = ["FittedScorers", "check_state", "fit_scorers"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.errors import PluginError, VisavisError
 from visavis.history import Customers, Exclusions, Items
 from visavis.live.catalog import Catalog
 from visavis.model import Reason
@@ -63,7 +65,10 @@ def fill(
     rows = [row for row, one in enumerate(picks) if not one.full]
     while rows and asked:
         asked = min(asked, len(items))
-        codes, scores = scorer.top(take_customers(customers, rows), items, asked, take_exclusions(exclude, rows))
+        hidden = take_exclusions(exclude, rows)
+        with reported(name):
+            codes, scores = scorer.top(take_customers(customers, rows), items, asked, hidden)
+            _check_top(codes, scores, hidden)
         unfinished = []
         for place, row in enumerate(rows):
             count = int(np.count_nonzero(codes[place] >= 0))
@@ -89,10 +94,43 @@ def explain(
         else:
             codes = np.array([[placed[place].item for place in places]], dtype=np.int32)
             scores = np.array([[placed[place].score for place in places]])
-            found = scorer.explain(customers, codes, scores)[0]
+            with reported(name):
+                found = scorer.explain(customers, codes, scores)[0]
+                if len(found) != len(places):
+                    raise ValueError(f"explain gave {len(found)} lists for {len(places)} items")
         for place, contributions in zip(places, found, strict=True):
             reasons[place] = tuple(_reason(one, catalog) for one in contributions)
     return reasons
+
+
+@contextmanager
+def reported(name: str) -> Iterator[None]:
+    """A stranger's scorer may raise anything: it becomes a `PluginError` that names the scorer."""
+    try:
+        yield
+    except Exception as error:
+        detail = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
+        raise PluginError(
+            f"scorer {name} failed to answer: {detail}; ask another scorer, or mend it and run `visavis fit`",
+            metadata={"plugin": name, "error": detail},
+        ) from error
+
+
+def _check_top(codes: NDArray[np.int32], scores: NDArray[np.float64], exclude: Exclusions) -> None:
+    """What a scorer answers must be shown to customers and written down: no excluded item, no score without a value."""
+    if codes.shape != scores.shape or len(codes) != len(exclude.indptr) - 1:
+        raise ValueError(
+            f"top gave codes {codes.shape} and scores {scores.shape} for {len(exclude.indptr) - 1} customers"
+        )
+    given = codes >= 0
+    if not np.isfinite(scores[given]).all():
+        raise ValueError("top gave an item a score that is not a finite number")
+    if (codes >= len(exclude.everywhere)).any() or exclude.everywhere[codes[given]].any():
+        raise ValueError("top gave an item that was excluded")
+    for row in range(len(codes)):
+        own = exclude.indices[exclude.indptr[row] : exclude.indptr[row + 1]]
+        if len(own) and np.isin(codes[row], own).any():
+            raise ValueError("top gave an item that was excluded")
 
 
 def take_customers(customers: Customers, rows: Sequence[int]) -> Customers:
@@ -141,4 +179,4 @@ def _reason(one: Contribution, catalog: Catalog) -> Reason:
     return Reason(one.kind, one.text.replace("{item}", name), one.amount, item_id, name)
 
 
-__all__ = ["Picks", "Placed", "explain", "fill", "take_customers", "take_exclusions"]
+__all__ = ["Picks", "Placed", "explain", "fill", "reported", "take_customers", "take_exclusions"]

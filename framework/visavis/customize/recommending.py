@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.config import Settings
-from visavis.customize.exclusions import Filters, check_excluded, exclusions
-from visavis.customize.ranking import Picks, Placed, explain, fill, take_customers
-from visavis.errors import NotFound, NotReady, Overloaded
+from visavis.customize.exclusions import Filters, check_excluded, check_filters, exclusions
+from visavis.customize.ranking import Picks, Placed, explain, fill, reported, take_customers, take_exclusions
+from visavis.errors import NotFound, NotReady, Overloaded, VisavisError
 from visavis.history import Customers, Items
-from visavis.identify.checks import Violations, check_count, check_customer, shorten
+from visavis.identify.checks import Violations, check_count, check_customer, check_id, shorten
 from visavis.live import Live
 from visavis.live.identities import Found
 from visavis.live.models import Generation
@@ -23,6 +24,7 @@ from visavis.live.state import now_us
 from visavis.model import (
     AttributeFilter,
     CustomerRef,
+    Identifier,
     Recommendation,
     RecommendedItem,
     SimilarItem,
@@ -61,28 +63,37 @@ class Recommending:
         self._live = live
         self._settings = settings
         self._filters = Filters(live)
+        self._count_lock = threading.Lock()
         self.unrecorded = 0
-        """Answers whose record was dropped because too much was waiting to be written."""
+        """Answers whose record was dropped, mostly because too much was waiting to be written."""
 
     def recommend(self, customers: Sequence[CustomerRef], wanted: Wanted) -> tuple[Recommendation, ...]:
         """One list a customer, in the order asked."""
-        bad = Violations()
-        check_count(bad, "n", wanted.n, most=MOST_ITEMS)
-        if not 1 <= len(customers) <= MOST_CUSTOMERS:
-            bad.add("customers", f"holds {len(customers):,}; give 1 to {MOST_CUSTOMERS:,}")
-        bad.check()
-        for place, ref in enumerate(customers):
-            check_customer(bad, f"customers[{place}]" if len(customers) > 1 else "customer", ref)
-        bad.check()
-        check_excluded(wanted.exclude)
+        _check(wanted)
+        _check_customers(customers)
+        answers, decisions = self._answer(customers, wanted)
+        self._record(decisions)
+        return answers
+
+    def warm_up(self) -> None:
+        """Let every scorer answer once, for nobody to see, so that what is compiled or cached is ready."""
+        texts = self._live.identities.customers.texts
+        anybody: CustomerRef = texts[0] if texts else Identifier("device", "warm-up")
+        for name in sorted(self._live.generation.scorers):
+            try:
+                self._answer([anybody], Wanted(10, name, (), (), None, True, True))
+            except VisavisError as error:
+                # It says so to whoever asks for it, too; it must not stop the start.
+                log.warning("%s", error)
+
+    def _answer(
+        self, customers: Sequence[CustomerRef], wanted: Wanted
+    ) -> tuple[tuple[Recommendation, ...], list[DecisionRow]]:
         generation = self._generation()
         name = wanted.scorer or self._settings["scorer"]
         scorer = self._scorer(generation, name, "scorer")
-        everywhere = self._filters.excluded(wanted.filters, wanted.exclude, wanted.available_only)
         items = self._live.catalog.whole()
-        if len(everywhere) != len(items):
-            # The catalogue grew between the two reads; the answer is as of the first.
-            items = self._live.catalog.items(np.arange(len(everywhere), dtype=np.int32))
+        everywhere = self._filters.excluded(items, wanted.filters, wanted.exclude, wanted.available_only)
         found = [self._live.identities.find(ref) for ref in customers]
         past = self._histories(customers, found)
         why_not = [self._why_not_personal(scorer, one, place, past) for place, one in enumerate(found)]
@@ -92,10 +103,10 @@ class Recommending:
 
     def similar(self, item_id: str, wanted: Wanted) -> SimilarItems:
         """The items most like one."""
+        _check(wanted)
         bad = Violations()
-        check_count(bad, "n", wanted.n, most=MOST_ITEMS)
+        check_id(bad, "item_id", item_id)
         bad.check()
-        check_excluded(wanted.exclude)
         catalog = self._live.catalog
         code = catalog.ids.find(item_id)
         if code < 0:
@@ -106,11 +117,12 @@ class Recommending:
             )
         generation = self._generation()
         name, scorer = self._neighbour_scorer(generation, wanted.scorer)
-        everywhere = self._filters.excluded(wanted.filters, wanted.exclude, wanted.available_only)
         items = catalog.whole()
+        everywhere = self._filters.excluded(items, wanted.filters, wanted.exclude, wanted.available_only)
         picks = Picks(wanted.n, items.group if wanted.one_per_group else None)
         picks.block_group(code)
-        codes, scores = scorer.neighbours(code, len(items))
+        with reported(name):
+            codes, scores = scorer.neighbours(code, len(items))
         for other, score in zip(codes.tolist(), scores.tolist(), strict=True):
             if other < len(everywhere) and not everywhere[other]:
                 picks.offer(other, score, name)
@@ -139,7 +151,9 @@ class Recommending:
             raise NotFound(
                 f"{field} {shorten(name)} is not in generation {generation.number}"
                 + (f" because it failed: {why}; mend it and run `visavis fit`" if why else "")
-                + ("" if why else f"; fitted are {', '.join(sorted(generation.scorers))} (`visavis fit` adds new ones)"),
+                + (
+                    "" if why else f"; fitted are {', '.join(sorted(generation.scorers))} (`visavis fit` adds new ones)"
+                ),
                 reason="UNKNOWN_PLUGIN",
                 metadata={"plugin": name[:100]},
             )
@@ -169,7 +183,10 @@ class Recommending:
         """The histories of those who may be personalized; an objector's is not even read."""
         live = self._live
         codes = np.array(
-            [one.customer if one.customer >= 0 and live.consents.may_personalize(one.customer) else -1 for one in found],
+            [
+                one.customer if one.customer >= 0 and live.consents.may_personalize(one.customer) else -1
+                for one in found
+            ],
             dtype=np.int32,
         )
         ids = [self._shown_id(ref, one) for ref, one in zip(customers, found, strict=True)]
@@ -205,11 +222,21 @@ class Recommending:
         fallback = generation.scorers.get(self._settings["fallback_scorer"])
         if not lacking:
             return
+        personal_fallback = fallback is not None and fallback.personal
         rest = take_customers(past, lacking)
         bought = wanted.exclude_bought is not False
         exclude = exclusions(rest, everywhere, bought)
-        if fallback is not None and fallback is not scorer:
-            fill([picks[row] for row in lacking], self._settings["fallback_scorer"], fallback, rest, items, exclude)
+        # Who gets nothing personal gets none, whatever scorer was named to fall back on.
+        asking = [place for place, row in enumerate(lacking) if not (personal_fallback and why_not[row])]
+        if fallback is not None and fallback is not scorer and asking:
+            fill(
+                [picks[lacking[place]] for place in asking],
+                self._settings["fallback_scorer"],
+                fallback,
+                take_customers(rest, asking),
+                items,
+                take_exclusions(exclude, asking),
+            )
         for place, row in enumerate(lacking):
             if not picks[row].full:
                 hidden = everywhere.copy()
@@ -226,7 +253,7 @@ class Recommending:
         name: str,
         why_not: Sequence[str],
         picks: Sequence[Picks],
-    ) -> tuple[Recommendation, ...]:
+    ) -> tuple[tuple[Recommendation, ...], list[DecisionRow]]:
         answers, decisions = [], []
         for row, one in enumerate(picks):
             placed = one.placed
@@ -257,8 +284,7 @@ class Recommending:
                     [entry.scorer for entry in placed],
                 )
             )
-        self._record(decisions)
-        return tuple(answers)
+        return tuple(answers), decisions
 
     def _items(
         self, placed: Sequence[Placed], generation: Generation, customer: Customers
@@ -284,11 +310,43 @@ class Recommending:
 
     def _record(self, decisions: Sequence[DecisionRow]) -> None:
         try:
-            self._store.writer.submit(Operation(lambda tx: insert_decisions(tx, decisions), rows=len(decisions)))
-        except Overloaded:
-            self.unrecorded += len(decisions)
-            if self.unrecorded == len(decisions):
-                log.warning("the writer is behind: decisions go unrecorded; the status counts them")
+            future = self._store.writer.submit(
+                Operation(lambda tx: insert_decisions(tx, decisions), rows=len(decisions))
+            )
+        except Overloaded as error:
+            self._count_unrecorded(len(decisions), error)
+        else:
+            future.add_done_callback(lambda done: self._count_unrecorded(len(decisions), done.exception()))
+
+    def _count_unrecorded(self, answers: int, error: BaseException | None) -> None:
+        if error is None:
+            return
+        with self._count_lock:
+            first = not self.unrecorded
+            self.unrecorded += answers
+        if first:
+            log.warning("answers go unrecorded, the status counts them: %s", error)
+
+
+def _check(wanted: Wanted) -> None:
+    bad = Violations()
+    check_count(bad, "n", wanted.n, most=MOST_ITEMS)
+    check_id(bad, "scorer", wanted.scorer, required=False)
+    bad.check()
+    check_filters(wanted.filters)
+    check_excluded(wanted.exclude)
+
+
+def _check_customers(customers: object) -> None:
+    bad = Violations()
+    if not isinstance(customers, list | tuple):
+        bad.add("customers", f"is {shorten(customers)}; give a list of customers")
+    elif not 1 <= len(customers) <= MOST_CUSTOMERS:
+        bad.add("customers", f"holds {len(customers):,}; give 1 to {MOST_CUSTOMERS:,}")
+    else:
+        for place, ref in enumerate(customers):
+            check_customer(bad, f"customers[{place}]" if len(customers) > 1 else "customer", ref)
+    bad.check()
 
 
 __all__ = ["MOST_CUSTOMERS", "MOST_ITEMS", "UNRANKED", "Recommending", "Wanted"]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from visavis.errors import PluginError, VisavisError
 from visavis.history import Features
+from visavis.identify.checks import Violations, check_id
 from visavis.live.models import Memberships
 from visavis.model import Progress
 from visavis.plugin import Registry
-from visavis.store import Operation, Store
-from visavis.store.columns import SEPARATOR
-from visavis.store.generations import insert_memberships
+from visavis.store import Operation, Store, Transaction
+from visavis.store.generations import FittedPlugin, insert_memberships, insert_plugin
 
 log = logging.getLogger("visavis.differentiate")
 
@@ -37,29 +38,42 @@ def run_segmenters(
     names = sorted(registry.segmenters)
     for place, name in enumerate(names):
         progress(Progress(f"segment {name}", place, len(names)))
+        options = "{}"
         try:
-            segmenter = registry.build_segmenter(name).fit(features)
-            labels = [str(label) for label in segmenter.label(features)]
-            if len(labels) != len(features):
-                raise PluginError(f"gave {len(labels)} labels for {len(features)} customers; give one a row")
-            if any(SEPARATOR in label or len(label) > 100 for label in set(labels)):
-                raise PluginError("gave a label over 100 characters or with a control character")
-        except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything; it is reported by name
+            segmenter = registry.build_segmenter(name)
+            options = json.dumps(asdict(segmenter.options))
+            labels = _checked(segmenter.fit(features).label(features), len(features))
+        except Exception as error:
             failed[name] = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
             log.warning("segmenter %s failed and is left out: %s", name, failed[name], exc_info=error)
+            store.writer.run(_storing(generation, FittedPlugin("segmenter", name, options, {}, failed[name]), None))
             continue
         inside = np.array([bool(label) for label in labels], dtype=np.bool_)
         members = Memberships(features.codes[inside], [label for label in labels if label])
-        store.writer.run(
-            Operation(
-                lambda tx, name=name, members=members: insert_memberships(  # type: ignore[misc]
-                    tx, generation, name, members.customers, members.segment_of
-                )
-            )
-        )
+        store.writer.run(_storing(generation, FittedPlugin("segmenter", name, options, {}), members))
         segmentations[name] = members
     progress(Progress("segment", len(names), len(names)))
     return Segmented(segmentations, failed)
+
+
+def _checked(labels: Sequence[str], wanted: int) -> list[str]:
+    found = ["" if label is None else str(label) for label in labels]
+    if len(found) != wanted:
+        raise PluginError(f"gave {len(found)} labels for {wanted} customers; give one a row")
+    bad = Violations()
+    for label in set(found):
+        check_id(bad, "label", label, required=False)
+    bad.check()
+    return found
+
+
+def _storing(generation: int, plugin: FittedPlugin, members: Memberships | None) -> Operation[None]:
+    def apply(tx: Transaction) -> None:
+        insert_plugin(tx, generation, plugin)
+        if members is not None:
+            insert_memberships(tx, generation, plugin.name, members.customers, members.segment_of)
+
+    return Operation(apply)
 
 
 __all__ = ["Segmented", "run_segmenters"]

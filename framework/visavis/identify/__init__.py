@@ -78,7 +78,7 @@ class Identify:
         kind: str = "",
         currency: str = "",
         time_zone: str = "",
-        format: str = "",  # noqa: A002 - the word that users know
+        format: str = "",
         delimiter: str = "",
         progress: Callable[[Progress], None] | None = None,
     ) -> ImportReport:

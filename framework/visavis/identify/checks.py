@@ -20,6 +20,7 @@ from visavis.money import is_currency
 LONGEST_ID = 256
 LONGEST_TEXT = 2_000
 MOST_ATTRIBUTES = 100
+MOST_TEXTS = 1_000
 LARGEST_MINOR_UNITS = 2**53
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -77,7 +78,9 @@ def check_word(bad: Violations, field: str, value: object) -> str:
     """A kind or a name: lower-case letters, digits and `_`, at most 64, a letter first."""
     if isinstance(value, str) and _WORD.fullmatch(value):
         return value
-    bad.add(field, f"is {shorten(value)}; give 1 to 64 lower-case letters, digits or _, a letter first, such as `purchase`")
+    bad.add(
+        field, f"is {shorten(value)}; give 1 to 64 lower-case letters, digits or _, a letter first, such as `purchase`"
+    )
     return ""
 
 
@@ -91,8 +94,11 @@ def check_customer(bad: Violations, field: str, ref: object) -> CustomerRef | No
     return None
 
 
-def check_identifier(bad: Violations, field: str, identifier: Identifier) -> Identifier | None:
+def check_identifier(bad: Violations, field: str, identifier: object) -> Identifier | None:
     """An identifier: kind and value. Card numbers are never taken."""
+    if not isinstance(identifier, Identifier):
+        bad.add(field, f"is {shorten(identifier)}; give an Identifier")
+        return None
     kind = check_word(bad, f"{field}.kind", identifier.kind)
     value = check_id(bad, f"{field}.value", identifier.value)
     if kind == CUSTOMER:
@@ -100,18 +106,22 @@ def check_identifier(bad: Violations, field: str, identifier: Identifier) -> Ide
         return None
     digits = re.sub(r"[ -]", "", value)
     if kind in {"payment_token", "card", "card_number", "pan"} and re.fullmatch(r"\d{13,19}", digits) and _luhn(digits):
-        bad.add(f"{field}.value", "looks like a card number, which is never stored; give the token of your payment provider")
+        bad.add(
+            f"{field}.value", "looks like a card number, which is never stored; give the token of your payment provider"
+        )
         return None
     return Identifier(kind, value) if kind and value else None
 
 
 def check_time(bad: Violations, field: str, value: object, *, now: datetime, tolerance: timedelta) -> int:
-    """Microseconds UTC of a time between 1970 and now plus `tolerance`; None means now. A time ahead of our clock
-    within the tolerance counts as now."""
+    """Microseconds UTC of a time between 1970 and now plus `tolerance`; None means now.
+
+    A time ahead of our clock within the tolerance counts as now.
+    """
     at = now if value is None else value
     if not isinstance(at, datetime):
         bad.add(field, f"is {shorten(value)}; give a datetime")
-    elif at.tzinfo is None:
+    elif at.utcoffset() is None:
         bad.add(field, f"is {at.isoformat()} without a zone; give one with a zone, such as {at.isoformat()}+00:00")
     elif at < EPOCH:
         bad.add(field, f"is {at.isoformat()}, before 1970; give the time at which it happened")
@@ -131,10 +141,10 @@ def check_number(
 ) -> float:
     """A finite number from `minimum` (excluded if `above`) to `maximum`."""
     word = "more than" if above else "at least"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == math.inf:
         bad.add(field, f"is {shorten(value)}; give a number of {word} {minimum:g}")
     elif value < minimum or (above and value == minimum) or value > maximum:
-        bad.add(field, f"is {value!r}; give {word} {minimum:g} and at most {maximum:g}")
+        bad.add(field, f"is {shorten(value)}; give {word} {minimum:g} and at most {maximum:g}")
     else:
         return float(value)
     return 0.0
@@ -151,7 +161,7 @@ def check_money(bad: Violations, field: str, money: object, *, negative: bool = 
     if isinstance(units, bool) or not isinstance(units, int):
         bad.add(f"{field}.minor_units", f"is {shorten(units)}; give whole minor units (pence, cents)")
     elif abs(units) > LARGEST_MINOR_UNITS or (units < 0 and not negative):
-        bad.add(f"{field}.minor_units", f"is {units}; give 0 to 2**53")
+        bad.add(f"{field}.minor_units", f"is {shorten(units)}; give 0 to 2**53")
     if not isinstance(money.currency, str) or not is_currency(money.currency):
         bad.add(f"{field}.currency", f"is {shorten(money.currency)}; give an ISO 4217 code such as EUR")
     return money
@@ -175,11 +185,34 @@ def check_attributes(bad: Violations, field: str, attributes: object) -> dict[st
             clean[name] = value
         elif isinstance(value, int | float):
             clean[name] = check_number(bad, place, value, minimum=-1e300, maximum=1e300)
+        elif isinstance(value, list | tuple) and len(value) > MOST_TEXTS:
+            bad.add(place, f"holds {len(value):,} texts; give at most {MOST_TEXTS:,}")
         elif isinstance(value, list | tuple):
             clean[name] = tuple(check_text(bad, place, part) for part in value)
         else:
             bad.add(place, f"is {shorten(value)}; give a text, a number, true or false, or a list of texts")
     return clean
+
+
+def check_values(bad: Violations, field: str, values: object, wanted: type, *, most: int) -> bool:
+    """Whether `values` is a list or tuple of 1 to `most` values of one type."""
+    if not isinstance(values, list | tuple):
+        bad.add(field, f"is {shorten(values)}; give a list of {wanted.__name__}")
+    elif not 1 <= len(values) <= most:
+        bad.add(
+            field, f"holds {len(values):,}; give 1 to {most:,} a call" if values else f"is empty; give 1 to {most:,}"
+        )
+    else:
+        strange = [place for place, one in enumerate(values) if not isinstance(one, wanted)]
+        for place in strange[:100]:
+            bad.add(f"{field}[{place}]", f"is {shorten(values[place])}; give {wanted.__name__}(…)")
+        return not strange
+    return False
+
+
+def check_request_id(bad: Violations, value: object) -> str:
+    """The id of a request, by which a repeat is known: as any id; empty means that it is never taken for a repeat."""
+    return check_id(bad, "request_id", value, required=False)
 
 
 def check_time_zone(bad: Violations, field: str, name: object) -> str:
@@ -214,8 +247,12 @@ def _luhn(digits: str) -> bool:
 
 
 __all__ = [
+    "EPOCH",
+    "LARGEST_MINOR_UNITS",
     "LONGEST_ID",
     "LONGEST_TEXT",
+    "MOST_ATTRIBUTES",
+    "MOST_TEXTS",
     "Violations",
     "check_attributes",
     "check_count",
@@ -224,9 +261,11 @@ __all__ = [
     "check_identifier",
     "check_money",
     "check_number",
+    "check_request_id",
     "check_text",
     "check_time",
     "check_time_zone",
+    "check_values",
     "check_word",
     "shorten",
 ]

@@ -18,7 +18,9 @@ from visavis.identify.checks import (
     check_id,
     check_money,
     check_number,
+    check_request_id,
     check_time,
+    check_values,
     check_word,
 )
 from visavis.live import Live
@@ -67,10 +69,7 @@ def check_interactions(interactions: Sequence[Interaction], settings: Settings) 
     bad = Violations()
     now = datetime.now(UTC)
     tolerance = timedelta(minutes=settings["future_tolerance_minutes"])
-    if not interactions:
-        bad.add("interactions", f"is empty; give 1 to {MOST_INTERACTIONS:,}")
-    if len(interactions) > MOST_INTERACTIONS:
-        bad.add("interactions", f"holds {len(interactions):,}; give at most {MOST_INTERACTIONS:,} a call, or use the stream")
+    check_values(bad, "interactions", interactions, Interaction, most=MOST_INTERACTIONS)
     bad.check()
     count = len(interactions)
     times = np.zeros(count, dtype=np.int64)
@@ -113,8 +112,20 @@ def check_interactions(interactions: Sequence[Interaction], settings: Settings) 
     orders, touchpoints, decisions, reverses = ([row[column] for row in texts] for column in range(4))
     hashes = np.array([text_hash(interaction_id) for interaction_id in ids], dtype=np.uint64)
     return _Checked(
-        ids, hashes, customers, items, kinds, times, quantities, amounts, currencies, ratings, orders, touchpoints,
-        decisions, reverses,
+        ids,
+        hashes,
+        customers,
+        items,
+        kinds,
+        times,
+        quantities,
+        amounts,
+        currencies,
+        ratings,
+        orders,
+        touchpoints,
+        decisions,
+        reverses,
     )
 
 
@@ -126,6 +137,9 @@ def record_operation(
     observe: Callable[[InteractionsRecorded], None],
 ) -> Operation[_Recorded]:
     """The writer's part of recording a batch: all of it or nothing."""
+    bad = Violations()
+    check_request_id(bad, request_id)
+    bad.check()
     checked = check_interactions(interactions, settings)
 
     def apply(tx: Transaction) -> _Recorded:
@@ -138,7 +152,7 @@ def record_operation(
             recorded = len(rows.interaction_id)
             return {"recorded": recorded, "already_known": len(checked.ids) - recorded}
 
-        answer, _ = live.known_requests.once(tx, request_id, "record", interactions, work)
+        answer, _ = live.known_requests.once(tx, request_id, "record", tuple(interactions), work)
         return _Recorded(answer, written[0] if written else None, tx.sequence)
 
     def committed(result: _Recorded) -> None:
@@ -158,7 +172,7 @@ def _encode(tx: Transaction, live: Live, checked: _Checked) -> InteractionColumn
     keep = np.flatnonzero(new)
     places = keep.tolist()
     # Kinds first: the one step that may refuse comes before anything is made.
-    kinds = live.kinds.encode(tx, [checked.kinds[place] for place in places])
+    kinds = live.kinds.encode(tx, [checked.kinds[place] for place in places], places)
     now = now_us()
 
     def pick(texts: Sequence[str]) -> list[str]:
@@ -182,20 +196,36 @@ def _encode(tx: Transaction, live: Live, checked: _Checked) -> InteractionColumn
     )
 
 
-def _apply(live: Live, rows: InteractionColumns, sequence: int, observe: Callable[[InteractionsRecorded], None]) -> None:
+def _apply(
+    live: Live, rows: InteractionColumns, sequence: int, observe: Callable[[InteractionsRecorded], None]
+) -> None:
     live.known_ids.add(rows.id_hash)
     owners = live.identities.owners
     customers = np.where(rows.identity >= 0, owners[rows.identity] if len(owners) else -1, -1).astype(np.int32)
     late = [
-        LateRow(sequence, item, kind, time, quantity, quantity, rating, text_hash(order) >> 1 if order else basket_of_day(customer, time))
-        for customer, item, kind, time, quantity, rating, order in zip(
+        LateRow(
+            sequence,
+            item,
+            kind,
+            time,
+            quantity,
+            amount,
+            rating,
+            text_hash(order) >> 1 if order else basket_of_day(customer, time),
+            id_hash,
+            text_hash(reverses) if reverses else 0,
+        )
+        for customer, item, kind, time, quantity, amount, rating, order, id_hash, reverses in zip(
             customers.tolist(),
             rows.item.tolist(),
             rows.kind.tolist(),
             rows.occurred_at.tolist(),
             rows.quantity.tolist(),
+            rows.amount.tolist(),
             rows.rating.tolist(),
             rows.order_id,
+            rows.id_hash.tolist(),
+            rows.reverses_id,
             strict=True,
         )
     ]

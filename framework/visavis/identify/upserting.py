@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from visavis.errors import NotFound
 from visavis.identify.checks import (
+    EPOCH,
     Violations,
     check_attributes,
+    check_customer,
     check_id,
     check_identifier,
     check_money,
+    check_request_id,
     check_text,
+    check_time,
     check_time_zone,
+    check_values,
     check_word,
     shorten,
 )
@@ -27,6 +32,8 @@ from visavis.store import Operation, Transaction
 from visavis.store.identities import insert_consent, update_customer
 
 MOST_UPSERTS = 1_000
+MOST_IDENTIFIERS = 100
+FUTURE_TOLERANCE = timedelta(minutes=10)
 ITEM_FIELDS = ("name", "group_id", "category", "brand", "price", "available", "attributes")
 CUSTOMER_FIELDS = ("identifiers", "attributes", "time_zone")
 
@@ -38,14 +45,18 @@ def upsert_items_operation(
 ) -> Operation[Answer]:
     """Make new items, change known ones. With `update_mask` only these fields change; without, all are replaced."""
     bad = Violations()
-    _check_batch(bad, "items", items, [item.item_id for item in items])
+    check_request_id(bad, request_id)
+    check_values(bad, "items", items, Item, most=MOST_UPSERTS)
     _check_mask(bad, update_mask, ITEM_FIELDS)
-    clean = [_check_item(bad, f"items[{place}]", item) for place, item in enumerate(items)]
     bad.check()
+    clean = [_check_item(bad, f"items[{place}]", item) for place, item in enumerate(items)]
+    _check_unique(bad, "items", [item.item_id for item in clean])
+    bad.check()
+    content = ([to_row(-1, item) for item in clean], sorted(update_mask))
 
     def work(tx: Transaction) -> Answer:
         now = now_us()
-        known = [live.catalog.ids.find(item.item_id) >= 0 for item in clean]
+        known = [live.catalog.ids.holds(item.item_id) for item in clean]
         codes = live.catalog.encode(tx, [item.item_id for item in clean], now).tolist()
         rows = []
         for code, item in zip(codes, clean, strict=True):
@@ -60,7 +71,7 @@ def upsert_items_operation(
         live.catalog.replace(tx, rows, now)
         return {"created": known.count(False), "updated": known.count(True)}
 
-    return _once(live, request_id, "upsert_items", (items, update_mask), work)
+    return _once(live, request_id, "upsert_items", content, work)
 
 
 def upsert_customers_operation(
@@ -68,10 +79,17 @@ def upsert_customers_operation(
 ) -> Operation[Answer]:
     """Make new customers, change known ones. Identifiers are added, never taken away, here."""
     bad = Violations()
-    _check_batch(bad, "customers", customers, [customer.customer_id for customer in customers])
+    check_request_id(bad, request_id)
+    check_values(bad, "customers", customers, Customer, most=MOST_UPSERTS)
     _check_mask(bad, update_mask, CUSTOMER_FIELDS)
-    clean = [_check_customer_value(bad, f"customers[{place}]", one) for place, one in enumerate(customers)]
     bad.check()
+    clean = [_check_customer_value(bad, f"customers[{place}]", one) for place, one in enumerate(customers)]
+    _check_unique(bad, "customers", [one.customer_id for one in clean])
+    bad.check()
+    content = (
+        [(one.customer_id, one.identifiers, encode_attributes(one.attributes), one.time_zone) for one in clean],
+        sorted(update_mask),
+    )
     mask = set(update_mask or CUSTOMER_FIELDS)
     changed: dict[int, tuple[str, str]] = {}
 
@@ -97,12 +115,17 @@ def upsert_customers_operation(
             live.identities.time_zones[code] = time_zone
             live.identities.attributes[code] = attributes
 
-    return _once(live, request_id, "upsert_customers", (customers, update_mask), work, committed)
+    return _once(live, request_id, "upsert_customers", content, work, committed)
 
 
 def consent_operation(live: Live, customer: CustomerRef, consent: Consent, request_id: str) -> Operation[Answer]:
     """Take down a customer's word. Raises `NotFound` for a customer never seen."""
     bad = Violations()
+    check_request_id(bad, request_id)
+    check_customer(bad, "customer", customer)
+    check_values(bad, "consent", [consent], Consent, most=1)
+    bad.check()
+    _check_truth(bad, "consent.granted", consent.granted)
     if consent.purpose not in PURPOSES:
         bad.add("consent.purpose", f"is {shorten(consent.purpose)}; give one of {', '.join(PURPOSES)}")
     if consent.channel:
@@ -110,17 +133,14 @@ def consent_operation(live: Live, customer: CustomerRef, consent: Consent, reque
         if consent.purpose == "personalization":
             bad.add("consent.channel", "is given for personalization, which is not tied to a channel; leave it out")
     check_id(bad, "consent.source", consent.source, required=False)
-    if consent.at is not None and consent.at.tzinfo is None:
-        bad.add("consent.at", "has no zone; give a time with a zone, or leave it unset")
+    given_at = check_time(bad, "consent.at", consent.at, now=datetime.now(UTC), tolerance=FUTURE_TOLERANCE)
     bad.check()
-    at = consent.at or datetime.now(UTC)
+    at = EPOCH + timedelta(microseconds=given_at)
     word = Consent(consent.purpose, consent.granted, consent.channel, consent.source, at)
     code = known_customer(live, customer)
 
     def work(tx: Transaction) -> Answer:
-        insert_consent(
-            tx, code, word.purpose, word.channel, word.granted, word.source, at.astimezone(UTC).replace(tzinfo=None)
-        )
+        insert_consent(tx, code, word.purpose, word.channel, word.granted, word.source, at.replace(tzinfo=None))
         return {}
 
     def committed(_: Answer) -> None:
@@ -172,15 +192,12 @@ def _once(
     return Operation(apply, committed=after)
 
 
-def _check_batch(bad: Violations, field: str, values: Sequence[object], ids: Sequence[str]) -> None:
-    if not 1 <= len(values) <= MOST_UPSERTS:
-        bad.add(field, f"holds {len(values):,}; give 1 to {MOST_UPSERTS:,}")
+def _check_unique(bad: Violations, field: str, ids: Sequence[str]) -> None:
     seen: set[str] = set()
     for place, one in enumerate(ids):
-        if one in seen:
+        if one and one in seen:
             bad.add(f"{field}[{place}]", f"repeats the id {shorten(one)}; give each once")
         seen.add(one)
-    bad.check()
 
 
 def _check_mask(bad: Violations, update_mask: Sequence[str], fields: Sequence[str]) -> None:
@@ -197,13 +214,23 @@ def _check_item(bad: Violations, field: str, item: Item) -> Item:
         category=check_id(bad, f"{field}.category", item.category, required=False),
         brand=check_id(bad, f"{field}.brand", item.brand, required=False),
         price=check_money(bad, f"{field}.price", item.price),
-        available=bool(item.available),
+        available=_check_truth(bad, f"{field}.available", item.available),
         attributes=check_attributes(bad, f"{field}.attributes", item.attributes),
     )
 
 
+def _check_truth(bad: Violations, field: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    bad.add(field, f"is {shorten(value)}; give True or False")
+    return False
+
+
 def _check_customer_value(bad: Violations, field: str, customer: Customer) -> Customer:
     identifiers: list[Identifier] = []
+    if customer.identifiers:
+        check_values(bad, f"{field}.identifiers", customer.identifiers, Identifier, most=MOST_IDENTIFIERS)
+        bad.check()
     for place, identifier in enumerate(customer.identifiers):
         checked = check_identifier(bad, f"{field}.identifiers[{place}]", identifier)
         if checked is not None:

@@ -39,7 +39,7 @@ class Interact:
         )
         try:
             delivery = plugin.send(message)
-        except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything; it is reported by name
+        except Exception as error:
             detail = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
             raise PluginError(
                 f"channel {channel} could not send: {detail}", metadata={"plugin": channel, "error": detail}

@@ -34,7 +34,8 @@ class Catalog:
         self._available = GrowingArray(np.array([row.available for row in self._rows], dtype=np.bool_))
         self._first_seen = GrowingArray(np.array([row[10] for row in rows], dtype=np.int64))
         self._pending: dict[int, tuple[ItemRow, int]] = {}
-        self._whole: Items | None = None
+        self._version = 0
+        self._whole: tuple[int, Items] | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -56,9 +57,11 @@ class Catalog:
 
     def whole(self) -> Items:
         """The whole catalogue as scorers see it; codes 0 … n − 1."""
-        if self._whole is None or len(self._whole) != len(self._rows):
-            self._whole = self.items(np.arange(len(self._rows), dtype=np.int32))
-        return self._whole
+        version, whole = self._version, self._whole
+        if whole is None or whole[0] != version:
+            # The version was read first: what a commit changes meanwhile is read again by whoever comes next.
+            whole = self._whole = (version, self.items(np.arange(len(self._rows), dtype=np.int32)))
+        return whole[1]
 
     def items(self, codes: NDArray[np.int32]) -> Items:
         """Some items as scorers see them; −1 for an unknown one."""
@@ -105,7 +108,7 @@ class Catalog:
             self._pending[row.code] = (row, first)
 
     def commit(self) -> None:
-        self.ids.commit()
+        self.ids.commit_texts()
         for code in sorted(self._pending):
             row, first = self._pending[code]
             self._group.set(code, self._group_code(row.group_id))
@@ -117,7 +120,8 @@ class Catalog:
                 self._first_seen.set(code, first)
                 self._rows.append(row)
         self._pending = {}
-        self._whole = None
+        self.ids.commit_codes()
+        self._version += 1
 
     def rollback(self) -> None:
         self.ids.rollback()

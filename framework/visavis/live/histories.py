@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.history import DAY, Customers
+from visavis.live.netting import net_quantities
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
     """Rows sorted by customer and time, as of commit `sequence`; customer c has `indptr[c]:indptr[c+1]`.
 
-    `quantity` is net of returns and is lowered in place when one arrives.
+    `quantity` is what is left after returns, `recorded` what was recorded; purchases wholly returned are there, with
+    0. `id_hash`, `reverses` and `amount` (64 bits each) are what a later return needs to find its purchase.
     """
 
     sequence: int
@@ -25,28 +27,49 @@ class Base:
     item: NDArray[np.int32]
     kind: NDArray[np.uint16]
     time: NDArray[np.int64]
-    quantity: NDArray[np.float32]
-    rating: NDArray[np.float32]
+    quantity: NDArray[np.float64]
+    rating: NDArray[np.float64]
     basket: NDArray[np.int64]
+    recorded: NDArray[np.float64]
+    amount: NDArray[np.float64]
+    id_hash: NDArray[np.uint64]
+    reverses: NDArray[np.uint64]
 
-    def rows_of(self, customer: int) -> tuple[int, int]:
-        """First row and the one after the last of a customer."""
+    def rows_of(self, customer: int) -> slice:
+        """The rows of a customer; none for one that came later."""
         if not 0 <= customer < len(self.indptr) - 1:
-            return 0, 0
-        return int(self.indptr[customer]), int(self.indptr[customer + 1])
+            return slice(0, 0)
+        return slice(int(self.indptr[customer]), int(self.indptr[customer + 1]))
 
 
 class LateRow(NamedTuple):
-    """One interaction that came after the base was built. `quantity` is as recorded, `kept` less what came back."""
+    """One interaction that came after the base was built, as recorded. `reverses` 0: it names no other."""
 
     sequence: int
     item: int
     kind: int
     time: int
     quantity: float
-    kept: float
+    amount: float
     rating: float
     basket: int
+    id_hash: int
+    reverses: int
+
+
+class _Late(NamedTuple):
+    """What came of one customer. `left`: quantities after returns of the base's rows, then of these; None where
+    nothing was returned."""
+
+    rows: tuple[LateRow, ...]
+    left: NDArray[np.float64] | None
+
+
+class _State(NamedTuple):
+    """A base and what came after it, by customer: read together, replaced together."""
+
+    base: Base
+    late: dict[int, _Late]
 
 
 class Histories:
@@ -54,110 +77,73 @@ class Histories:
 
     def __init__(self, base: Base) -> None:
         self._lock = threading.Lock()
-        self._base = base
-        self._late: dict[int, tuple[LateRow, ...]] = {}
-        self._late_rows = 0
-
-    @property
-    def late_rows(self) -> int:
-        """How many interactions came since the base was built."""
-        return self._late_rows
+        self._state = _State(base, {})
 
     def swap(self, base: Base, purchase: int, returned: int) -> None:
-        """Take a newer base; what came after it stays. One that is older than the present base is left aside."""
-        with self._lock:
-            if base.sequence < self._base.sequence:
-                return
-            later = {
-                customer: kept
-                for customer, rows in self._late.items()
-                if (kept := [row for row in rows if row.sequence > base.sequence])
-            }
-            self._base, self._late = base, {}
-            self._late_rows = 0
-            for customer, rows in later.items():
-                # Again from what was recorded: a return may have lowered a row of the old base.
-                self._extend(customer, rows, purchase, returned)
+        """Take a newer base; what came after it stays. One that is older than the present base is left aside.
 
-    def append(self, customers: NDArray[np.int32], rows: Sequence[LateRow], purchase: int, returned: int) -> None:
-        """Take in interactions that were committed (customer −1: nobody's, left out).
-
-        `purchase` and `returned` are the codes of these kinds (−1: not there yet). A return lowers the latest
-        purchases of its item.
+        `purchase` and `returned` are the codes of these kinds (−1: not there yet).
         """
         with self._lock:
-            grown: dict[int, list[LateRow]] = {}
-            for customer, row in zip(customers.tolist(), rows, strict=True):
-                if customer >= 0:
-                    grown.setdefault(customer, []).append(row)
-            for customer, new in grown.items():
-                self._extend(customer, new, purchase, returned)
+            if base.sequence < self._state.base.sequence:
+                return
+            late = {}
+            for customer, old in self._state.late.items():
+                rows = tuple(row for row in old.rows if row.sequence > base.sequence)
+                if rows:
+                    late[customer] = _late(base, customer, rows, purchase, returned)
+            self._state = _State(base, late)
 
-    def bought_any(self, customer: int) -> bool:
-        """Whether anything is known of a customer."""
-        first, end = self._base.rows_of(customer)
-        return end > first or customer in self._late
+    def append(self, customers: NDArray[np.int32], rows: Sequence[LateRow], purchase: int, returned: int) -> None:
+        """Take in interactions that were committed (customer −1: nobody's, left out); kinds as in `swap`."""
+        grown: dict[int, list[LateRow]] = {}
+        for customer, row in zip(customers.tolist(), rows, strict=True):
+            if customer >= 0:
+                grown.setdefault(customer, []).append(row)
+        with self._lock:
+            base, late = self._state
+            for customer, new in grown.items():
+                if customer in late:
+                    new = [*late[customer].rows, *new]
+                # A new value, because a reader may hold the old one.
+                late[customer] = _late(base, customer, tuple(new), purchase, returned)
 
     def of(self, codes: NDArray[np.int32], ids: Sequence[str], kinds: Sequence[str], now: int) -> Customers:
         """The customers of one request with their rows, oldest first; purchases that were wholly returned left out."""
-        base, late = self._base, self._late
+        base, late = self._state
         purchase = kinds.index("purchase") if "purchase" in kinds else -1
-        slices = [base.rows_of(code) for code in codes.tolist()]
-        parts: list[tuple[NDArray[np.int32], NDArray[np.uint16], NDArray[np.int64], NDArray[np.float64],
-                          NDArray[np.float64], NDArray[np.int64]]] = []
-        lengths = np.zeros(len(codes), dtype=np.int64)
-        for place, (code, (first, end)) in enumerate(zip(codes.tolist(), slices, strict=True)):
-            columns = (
-                base.item[first:end],
-                base.kind[first:end],
-                base.time[first:end],
-                base.quantity[first:end].astype(np.float64),
-                base.rating[first:end].astype(np.float64),
-                base.basket[first:end],
-            )
-            if code in late:
-                columns = _with_late(columns, late[code])
-            gone = (columns[1] == purchase) & (columns[3] <= 0)
-            if gone.any():
-                columns = tuple(column[~gone] for column in columns)  # type: ignore[assignment]
-            parts.append(columns)
-            lengths[place] = len(columns[0])
+        parts = [_columns(base, code, late.get(code), purchase) for code in codes.tolist()]
         indptr = np.zeros(len(codes) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=indptr[1:])
-        item, kind, time, quantity, rating, basket = (
-            (np.concatenate(column) for column in zip(*parts, strict=True))
-            if parts
-            else (np.empty(0, d) for d in (np.int32, np.uint16, np.int64, np.float64, np.float64, np.int64))
+        np.cumsum([len(part.item) for part in parts], out=indptr[1:])
+
+        def whole(name: str) -> NDArray[Any]:
+            columns = [getattr(part, name) for part in parts] or [getattr(base, name)[:0]]
+            return np.concatenate(columns)
+
+        return Customers(
+            codes=codes,
+            ids=ids,
+            kinds=kinds,
+            now=now,
+            indptr=indptr,
+            item=whole("item"),
+            kind=whole("kind"),
+            time=whole("time"),
+            quantity=whole("quantity"),
+            rating=whole("rating"),
+            basket=whole("basket"),
         )
-        return Customers(codes, ids, kinds, now, indptr, item, kind, time, quantity, rating, basket)
 
-    def _extend(self, customer: int, rows: Sequence[LateRow], purchase: int, returned: int) -> None:
-        own = list(self._late.get(customer, ()))
-        for row in rows:
-            if row.kind == returned and row.item >= 0:
-                self._take_back(customer, own, row, purchase)
-            own.append(row._replace(kept=row.quantity))
-        # A new tuple, because a reader may hold the old one.
-        self._late[customer] = tuple(own)
-        self._late_rows += len(rows)
 
-    def _take_back(self, customer: int, late: list[LateRow], returned: LateRow, purchase: int) -> None:
-        left = returned.quantity
-        for place in range(len(late) - 1, -1, -1):
-            row = late[place]
-            if left > 0 and row.kind == purchase and row.item == returned.item and row.kept > 0:
-                taken = min(left, row.kept)
-                late[place] = row._replace(kept=row.kept - taken)
-                left -= taken
-        base = self._base
-        first, end = base.rows_of(customer)
-        for row_number in range(end - 1, first - 1, -1):
-            if left <= 0:
-                return
-            if base.kind[row_number] == purchase and base.item[row_number] == returned.item:
-                taken = min(left, float(base.quantity[row_number]))
-                base.quantity[row_number] -= taken
-                left -= taken
+class _Columns(NamedTuple):
+    """The rows of one customer as requests read them."""
+
+    item: NDArray[np.int32]
+    kind: NDArray[np.uint16]
+    time: NDArray[np.int64]
+    quantity: NDArray[np.float64]
+    rating: NDArray[np.float64]
+    basket: NDArray[np.int64]
 
 
 def basket_of_day(customer: int, time: int) -> int:
@@ -165,20 +151,53 @@ def basket_of_day(customer: int, time: int) -> int:
     return -((customer << 24) | (time // DAY & 0xFFFFFF)) - 2
 
 
-def _with_late(
-    columns: tuple[NDArray[np.int32], NDArray[np.uint16], NDArray[np.int64], NDArray[np.float64],
-                   NDArray[np.float64], NDArray[np.int64]],
-    late: Sequence[LateRow],
-) -> tuple[NDArray[np.int32], NDArray[np.uint16], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64],
-           NDArray[np.int64]]:
-    item = np.concatenate([columns[0], np.array([row.item for row in late], dtype=np.int32)])
-    kind = np.concatenate([columns[1], np.array([row.kind for row in late], dtype=np.uint16)])
-    time = np.concatenate([columns[2], np.array([row.time for row in late], dtype=np.int64)])
-    quantity = np.concatenate([columns[3], np.array([row.kept for row in late], dtype=np.float64)])
-    rating = np.concatenate([columns[4], np.array([row.rating for row in late], dtype=np.float64)])
-    basket = np.concatenate([columns[5], np.array([row.basket for row in late], dtype=np.int64)])
-    order = np.argsort(time, kind="stable")
-    return item[order], kind[order], time[order], quantity[order], rating[order], basket[order]
+def _columns(base: Base, customer: int, late: _Late | None, purchase: int) -> _Columns:
+    rows = base.rows_of(customer)
+    columns = _Columns(
+        base.item[rows],
+        base.kind[rows],
+        base.time[rows],
+        base.quantity[rows],
+        base.rating[rows],
+        base.basket[rows],
+    )
+    if late is not None:
+        columns = _Columns(
+            _join(columns.item, [row.item for row in late.rows]),
+            _join(columns.kind, [row.kind for row in late.rows]),
+            _join(columns.time, [row.time for row in late.rows]),
+            _join(columns.quantity, [row.quantity for row in late.rows]) if late.left is None else late.left,
+            _join(columns.rating, [row.rating for row in late.rows]),
+            _join(columns.basket, [row.basket for row in late.rows]),
+        )
+        order = np.argsort(columns.time, kind="stable")
+        columns = _Columns._make(column[order] for column in columns)
+    gone = (columns.kind == purchase) & (columns.quantity <= 0)
+    return _Columns._make(column[~gone] for column in columns) if gone.any() else columns
+
+
+def _late(base: Base, customer: int, late: tuple[LateRow, ...], purchase: int, returned: int) -> _Late:
+    rows = base.rows_of(customer)
+    kind = _join(base.kind[rows], [row.kind for row in late])
+    if returned < 0 or not (kind == returned).any():
+        return _Late(late, None)
+    left = net_quantities(
+        np.full(len(kind), customer, dtype=np.int32),
+        _join(base.item[rows], [row.item for row in late]),
+        kind,
+        _join(base.time[rows], [row.time for row in late]),
+        _join(base.recorded[rows], [row.quantity for row in late]),
+        _join(base.amount[rows], [row.amount for row in late]),
+        _join(base.id_hash[rows], [row.id_hash for row in late]),
+        _join(base.reverses[rows], [row.reverses for row in late]),
+        purchase,
+        returned,
+    )
+    return _Late(late, left)
+
+
+def _join(column: NDArray[Any], more: Sequence[float]) -> NDArray[Any]:
+    return np.concatenate([column, np.array(more, dtype=column.dtype)])
 
 
 __all__ = ["Base", "Histories", "LateRow", "basket_of_day"]

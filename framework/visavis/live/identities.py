@@ -105,8 +105,8 @@ class Identities:
                 identities.append(NewIdentity(code, identifier.kind, identifier.value, owner))
             elif self._owner_of(code) != owner:
                 raise Conflict(
-                    f"identifier of kind {identifier.kind} of customer {customer_id} already belongs to another customer; "
-                    "send it with that customer, or leave it out",
+                    f"identifier of kind {identifier.kind} of customer {customer_id} already belongs to another "
+                    "customer; send it with that customer, or leave it out",
                     reason="IDENTIFIER_TAKEN",
                     metadata={"kind": identifier.kind, "customer_id": customer_id},
                 )

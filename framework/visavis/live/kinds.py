@@ -34,8 +34,11 @@ class Kinds:
         """The code of a kind, or −1."""
         return self._names.find(kind)
 
-    def encode(self, tx: Transaction, kinds: Sequence[str]) -> NDArray[np.uint16]:
-        """Codes of kinds, new ones made. Raises `InvalidInput` past 1,024 kinds in a store."""
+    def encode(self, tx: Transaction, kinds: Sequence[str], places: Sequence[int] | None = None) -> NDArray[np.uint16]:
+        """Codes of kinds, new ones made. Raises `InvalidInput` past 1,024 kinds in a store.
+
+        `places` are those of the kinds in the caller's batch, for the message (default: 0, 1 …).
+        """
         tx.enlist(self)
         codes = np.empty(len(kinds), dtype=np.uint16)
         made = []
@@ -45,9 +48,9 @@ class Kinds:
                 raise InvalidInput(
                     [
                         FieldViolation(
-                            f"interactions[{place}].kind",
-                            f"is {kind!r}, kind number {code + 1} of this store, which takes {MOST_KINDS}; kinds are few "
-                            "words such as `view` or `purchase`, put what varies into item_id or touchpoint",
+                            f"interactions[{place if places is None else places[place]}].kind",
+                            f"is {kind!r}, kind number {code + 1} of this store, which takes {MOST_KINDS}; kinds are "
+                            "few words such as `view` or `purchase`, put what varies into item_id or touchpoint",
                         )
                     ],
                     reason="TOO_MANY_KINDS",

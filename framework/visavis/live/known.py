@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from visavis import kernels
 from visavis.errors import Conflict
-from visavis.store import Store, Transaction
+from visavis.store import Operation, Store, Transaction
 from visavis.store.interactions import read_id_hashes, stored_ids
 from visavis.store.requests import (
     KEPT_FOR,
@@ -39,19 +39,22 @@ class KnownIds:
         self._used = 0
         self._pending: set[str] = set()
 
-    def load(self) -> None:
-        """Read the hashes from the store, once."""
+    def warm_up(self) -> None:
+        """Load the table now. From any thread: the writer does it, so that no commit slips past."""
+        self._store.writer.run(Operation(lambda _: self._load(), exclusive=True))
+
+    def _load(self) -> NDArray[np.uint64]:
+        """The table, read from the store when first asked for."""
         if self._table is None:
             with self._store.cursor() as cursor:
                 hashes = read_id_hashes(cursor)
             self._table, self._used, _ = kernels.id_set_add(kernels.id_set_new(len(hashes)), 0, hashes)
+        return self._table
 
     def is_new(self, tx: Transaction, ids: Sequence[str], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """bool [n]: which ids were never recorded, counting an id twice in the call as known the second time."""
-        self.load()
         tx.enlist(self)
-        table = self._table
-        suspects = kernels.id_set_contains(table, hashes)
+        suspects = kernels.id_set_contains(self._load(), hashes)
         stored: set[str] = set()
         if suspects.any():
             stored = stored_ids(tx.cursor, hashes[suspects].tolist())
@@ -99,7 +102,7 @@ class KnownRequests:
         if known is not None and now - known.answered_at <= KEPT_FOR:
             if (known.method, known.fingerprint) != (method, fingerprint):
                 raise Conflict(
-                    f"request_id {request_id!r} was used for another request within 24 hours; give each request its own",
+                    f"request_id {request_id!r} was used for another request within 24 hours; give each its own",
                     reason="REQUEST_ID_REUSED",
                     metadata={"request_id": request_id, "method": known.method},
                 )

@@ -18,7 +18,7 @@ from visavis.live.kinds import Kinds
 from visavis.live.known import KnownIds, KnownRequests
 from visavis.live.models import Generation, Memberships
 from visavis.plugin import Registry
-from visavis.store import Operation, Store
+from visavis.store import Store
 from visavis.store.generations import read_generations, read_memberships, read_plugins, served_generation
 from visavis.store.interactions import read_rows
 
@@ -45,8 +45,8 @@ class Live:
         """Read all interactions as of now, for fitting or for a new base of `histories`."""
         with self._store.cursor() as cursor:
             rows = read_rows(cursor)
-        # What is in the file may not be in memory yet: after this, every commit that the rows hold has been applied.
-        self._store.writer.run(Operation(lambda tx: None))
+        # The file may be a commit ahead of memory.
+        self._store.writer.wait_for(rows.sequence)
         return build(
             rows,
             self.identities.owners,
@@ -74,10 +74,9 @@ class Live:
             memberships = read_memberships(cursor, number)
         scorers, failed = {}, {}
         for plugin in plugins:
-            if plugin.kind != "scorer":
-                continue
             if plugin.error:
                 failed[plugin.name] = plugin.error
+            if plugin.error or plugin.kind != "scorer":
                 continue
             try:
                 scorer = registry.build_scorer(plugin.name)
@@ -85,9 +84,10 @@ class Live:
                 if json.loads(json.dumps(asdict(scorer.options))) != fitted_with:
                     log.warning("scorer %s was fitted with other options; run `visavis fit`", plugin.name)
                 scorers[plugin.name] = scorer.restore(plugin.state)
-            except VisavisError as error:
-                failed[plugin.name] = error.message
-                log.warning("scorer %s of generation %d is left out: %s", plugin.name, number, error)
+            except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything; it is reported by name
+                why = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
+                failed[plugin.name] = why
+                log.warning("scorer %s of generation %d is left out: %s", plugin.name, number, why)
         return Generation(
             number=number,
             fitted_at=row.fitted_at.replace(tzinfo=UTC),

@@ -39,10 +39,22 @@ class Vocabulary:
         self._pending[text] = code
         return code, True
 
+    def holds(self, text: str) -> bool:
+        """Within a transaction: whether a text has a code, be it one made in this transaction."""
+        return text in self._codes or text in self._pending
+
     def commit(self) -> None:
         """Let readers see what the transaction added."""
+        self.commit_texts()
+        self.commit_codes()
+
+    def commit_texts(self) -> None:
+        """First half of `commit`: codes can be read as texts, but not found yet."""
+        self.texts.extend(self._pending)
+
+    def commit_codes(self) -> None:
+        """Second half of `commit`, for owners of more columns: whoever finds a code finds them filled."""
         pending, self._pending = self._pending, {}
-        self.texts.extend(pending)
         self._codes.update(pending)
 
     def rollback(self) -> None:

@@ -140,7 +140,7 @@ def import_report_to_proto(report: ImportReport) -> interaction_pb.ImportReport:
     return interaction_pb.ImportReport(
         source=report.source,
         row_count=report.rows,
-        purchase_count=report.purchases,
+        interaction_count=report.interactions,
         return_count=report.returns,
         without_customer_count=report.without_customer,
         already_known_count=report.already_known,
@@ -164,7 +164,7 @@ def import_report_from_proto(report: interaction_pb.ImportReport) -> ImportRepor
     return ImportReport(
         source=report.source,
         rows=report.row_count,
-        purchases=report.purchase_count,
+        interactions=report.interaction_count,
         returns=report.return_count,
         without_customer=report.without_customer_count,
         already_known=report.already_known_count,

@@ -90,7 +90,9 @@ def from_status(status: status_pb2.Status) -> VisavisError:
     code = next((code for code in grpc.StatusCode if code.value[0] == status.code), grpc.StatusCode.UNKNOWN)
     metadata = dict(info.metadata)
     metadata.pop(_VIOLATION_COUNT, None)
-    cls = _CLASS_BY_REASON.get(info.reason) or _CLASS_BY_CODE.get(code, VisavisError)
+    cls = _CLASS_BY_REASON.get(info.reason, VisavisError)
+    if CODES[cls] is not code:  # a reason that other classes use too
+        cls = _CLASS_BY_CODE.get(code, VisavisError)
     if not issubclass(cls, InvalidInput):
         return cls(status.message, reason=info.reason or None, metadata=metadata)
     violations = tuple(FieldViolation(v.field, v.description) for v in bad.field_violations)

@@ -32,11 +32,11 @@ def send_file(
     except OSError as error:
         raise _unreadable(path, error) from None
     total = os.fstat(stream.fileno()).st_size
-    failures: list[BaseException] = []
+    failures: list[Exception] = []
 
     def parts() -> Iterator[interaction_pb.ImportFileRequest]:
-        # gRPC runs this in a thread of its own and would swallow what is raised here. A stream that ended early would
-        # look like a short file, so the call is broken off instead: gRPC does so for any exception.
+        # gRPC runs this in a thread of its own and would swallow what is raised here. A stream that just ended would
+        # look like a short file; an empty message makes the server refuse all of it.
         try:
             yield interaction_pb.ImportFileRequest(options=options)
             sent = 0
@@ -45,9 +45,9 @@ def send_file(
                 sent += len(chunk)
                 if progress is not None:
                     progress(Progress("upload", sent, total))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
             failures.append(error)
-            raise
+            yield interaction_pb.ImportFileRequest()
 
     with stream:
         try:

@@ -102,7 +102,9 @@ class Jobs:
         job = self._by_id.get((name, request_id)) if request_id else None
         if job is not None and job.fingerprint != fingerprint:
             raise Conflict(
-                "request_id: was used before for another request; choose a new one", metadata={"request_id": request_id}
+                f"request_id {request_id!r} was used for another request; give each request its own",
+                reason="REQUEST_ID_REUSED",
+                metadata={"request_id": request_id},
             )
         return job
 

@@ -95,6 +95,11 @@ class Server:
         """The key that is in the owner file; good at `owner_address` only."""
         return f"{OWNER}.{self._token}"
 
+    @property
+    def running(self) -> int:
+        """Calls in progress, health checks not counted."""
+        return self._gate.running
+
     async def start(self) -> None:
         """Listen, warm up, serve. Raises `InvalidInput` when the address cannot be had; then nothing is left open."""
         self._work = Work(self._settings["executor_threads"])

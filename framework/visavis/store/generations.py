@@ -132,7 +132,8 @@ def served_generation(cursor: duckdb.DuckDBPyConnection) -> int:
 def read_plugins(cursor: duckdb.DuckDBPyConnection, generation: int) -> list[FittedPlugin]:
     """The plugins of a generation with their state."""
     plugins = cursor.execute(
-        "SELECT kind, plugin, options, coalesce(error, '') FROM generation_plugins WHERE generation = ? ORDER BY kind, plugin",
+        "SELECT kind, plugin, options, coalesce(error, '') FROM generation_plugins WHERE generation = ? "
+        "ORDER BY kind, plugin",
         [generation],
     ).fetchall()
     states: dict[tuple[str, str], dict[str, Any]] = {}
@@ -151,7 +152,9 @@ def read_plugins(cursor: duckdb.DuckDBPyConnection, generation: int) -> list[Fit
     ]
 
 
-def read_memberships(cursor: duckdb.DuckDBPyConnection, generation: int) -> dict[str, tuple[NDArray[np.int32], list[str]]]:
+def read_memberships(
+    cursor: duckdb.DuckDBPyConnection, generation: int
+) -> dict[str, tuple[NDArray[np.int32], list[str]]]:
     """By segmentation: customer codes and the segment of each."""
     result: dict[str, tuple[NDArray[np.int32], list[str]]] = {}
     names = cursor.execute(
@@ -183,7 +186,9 @@ def _decode(data: bytes, dtype: str, shape: list[int], name: str) -> Any:
         return json.loads(data)
     kind = np.dtype(dtype)
     if len(data) != kind.itemsize * int(np.prod(shape, dtype=np.int64)):
-        raise StoreDamaged(f"learned array {name} has {len(data)} bytes, not those of {dtype}{shape}; run `visavis fit`")
+        raise StoreDamaged(
+            f"learned array {name} has {len(data)} bytes, not those of {dtype}{shape}; run `visavis fit`"
+        )
     return np.frombuffer(data, dtype=kind).reshape(shape)
 
 

@@ -77,7 +77,8 @@ def update_customer(tx: Transaction, code: int, time_zone: str, attributes: str,
     """Replace what is known of a customer; `attributes` is a JSON object or empty."""
     tx.flush()
     tx.cursor.execute(
-        "UPDATE customers SET time_zone = nullif(?, ''), attributes = nullif(?, ''), updated_at = ? WHERE customer_code = ?",
+        "UPDATE customers SET time_zone = nullif(?, ''), attributes = nullif(?, ''), updated_at = ? "
+        "WHERE customer_code = ?",
         [time_zone, attributes, at, code],
     )
 
@@ -97,16 +98,15 @@ def read_identities(cursor: duckdb.DuckDBPyConnection) -> tuple[list[str], list[
     cursor.execute("SELECT kind, value FROM identities ORDER BY identity_code")
     columns = cursor.fetchnumpy()
     owners = cursor.execute(
-        "SELECT arg_max(customer_code, sequence) AS customer FROM identity_log GROUP BY identity_code ORDER BY identity_code"
+        "SELECT arg_max(customer_code, sequence) AS customer FROM identity_log "
+        "GROUP BY identity_code ORDER BY identity_code"
     ).fetchnumpy()["customer"]
     return columns["kind"].tolist(), columns["value"].tolist(), np.asarray(owners, dtype=np.int32)
 
 
 def read_customers(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, str | None]]:
     """All customers by code: id, time zone, attributes as JSON."""
-    return cursor.execute(
-        "SELECT customer_id, time_zone, attributes FROM customers ORDER BY customer_code"
-    ).fetchall()
+    return cursor.execute("SELECT customer_id, time_zone, attributes FROM customers ORDER BY customer_code").fetchall()
 
 
 def read_consents(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str, bool, str, datetime]]:

@@ -146,8 +146,20 @@ def make_plan(
         if cancellations:
             notes.append(f"column {names[places['order']]}: orders that begin with C were read as returns")
     return Plan(
-        source, places, len(names), kind, currency, time_zone, now, latest, numbers, time, frozenset(whole_ids),
-        zones, cancellations, tuple(notes),
+        source,
+        places,
+        len(names),
+        kind,
+        currency,
+        time_zone,
+        now,
+        latest,
+        numbers,
+        time,
+        frozenset(whole_ids),
+        zones,
+        cancellations,
+        tuple(notes),
     )
 
 
@@ -162,31 +174,8 @@ def check_rows(cursor: duckdb.DuckDBPyConnection, schema: str, plan: Plan) -> Ch
     exponents = dict(cursor.execute("SELECT currency, exponent FROM currencies").fetchall())
     broken = bool(cursor.execute(f"SELECT count(*) FROM {schema}.broken").fetchall()[0][0])
     cursor.execute(f"CREATE TABLE {schema}.rows AS {checked_rows_sql(schema, plan, exponents, broken=broken)}")
-    cursor.execute("BEGIN")
-    try:
-        sequence = int(cursor.execute("SELECT sequence FROM store_state").fetchall()[0][0])
-        repeated = (
-            f'UNION SELECT "row" FROM (SELECT "row", row_number() OVER (PARTITION BY interaction_id ORDER BY "row") AS n '
-            f"FROM {schema}.rows WHERE reason IS NULL) WHERE n > 1"
-        )
-        cursor.execute(
-            f'CREATE TABLE {schema}.known AS SELECT r."row" FROM {schema}.rows r SEMI JOIN interactions i '
-            "ON i.id_hash = r.id_hash AND i.interaction_id = r.interaction_id WHERE r.reason IS NULL "
-            + (repeated if "id" in plan.places else "")
-        )
-        cursor.execute("COMMIT")
-    except BaseException:
-        cursor.execute("ROLLBACK")
-        raise
-    reasons = ", ".join(
-        f"({quote(check.code)}, {quote(check.reason)}, {quote(check.role)})" for check in (*CHECKS, *ROW_REASONS)
-    )
-    cursor.execute(
-        f'CREATE TABLE {schema}.rejected AS SELECT r."row", r.place, m.reason, m.role, coalesce(left(r.value, 200), \'\') '
-        f"AS value FROM {schema}.rows r JOIN (VALUES {reasons}) m(code, reason, role) ON m.code = r.reason "
-        f'UNION ALL SELECT b."row", NULL, coalesce(m.reason, \'record cannot be read\'), \'\', left(b.line, 200) '
-        f"FROM {schema}.broken b LEFT JOIN (VALUES {reasons}) m(code, reason, role) ON m.code = b.error"
-    )
+    sequence = _find_known(cursor, schema, by_id="id" in plan.places)
+    _list_rejected(cursor, schema)
     total, known = cursor.execute(
         f"SELECT (SELECT count(*) FROM {schema}.rows) + (SELECT count(*) FROM {schema}.broken), "
         f"(SELECT count(*) FROM {schema}.known)"
@@ -219,6 +208,42 @@ def write_rejects(
         f'COPY (SELECT x."row" AS "row", x.reason AS reason, {named} AS field, x.value AS value{columns} '
         f'FROM {schema}.rejected x LEFT JOIN {schema}.raw w ON w.rowid = x.place ORDER BY x."row") '
         f"TO {quote(str(path))} (FORMAT csv, HEADER true)"
+    )
+
+
+def _find_known(cursor: duckdb.DuckDBPyConnection, schema: str, *, by_id: bool) -> int:
+    """Make `known`: rows that the store has, and repeated ids; answers the commit up to which that holds."""
+    known = (
+        f'CREATE TABLE {schema}.known AS SELECT r."row" FROM {schema}.rows r SEMI JOIN interactions i '
+        "ON i.id_hash = r.id_hash AND i.interaction_id = r.interaction_id WHERE r.reason IS NULL"
+    )
+    if by_id:
+        known += (
+            ' UNION SELECT "row" FROM (SELECT "row", '
+            'row_number() OVER (PARTITION BY interaction_id ORDER BY "row") AS n '
+            f"FROM {schema}.rows WHERE reason IS NULL) WHERE n > 1"
+        )
+    cursor.execute("BEGIN")
+    try:
+        sequence = int(cursor.execute("SELECT sequence FROM store_state").fetchall()[0][0])
+        cursor.execute(known)
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+    cursor.execute("COMMIT")
+    return sequence
+
+
+def _list_rejected(cursor: duckdb.DuckDBPyConnection, schema: str) -> None:
+    cursor.execute(f"CREATE TABLE {schema}.reasons (code VARCHAR, reason VARCHAR, role VARCHAR)")
+    checks = ", ".join(f"({', '.join(map(quote, check[:3]))})" for check in (*CHECKS, *ROW_REASONS))
+    cursor.execute(f"INSERT INTO {schema}.reasons VALUES {checks}")
+    cursor.execute(
+        f'CREATE TABLE {schema}.rejected AS SELECT r."row", r.place, m.reason, m.role, '
+        f"coalesce(left(r.value, 200), '') AS value FROM {schema}.rows r JOIN {schema}.reasons m ON m.code = r.reason "
+        'UNION ALL SELECT b."row", NULL, '
+        "coalesce(m.reason, 'record cannot be read'), '', coalesce(left(b.line, 200), '') "
+        f"FROM {schema}.broken b LEFT JOIN {schema}.reasons m ON m.code = b.error"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ class InteractionColumns:
 class StoredRows:
     """Interactions as read back, in order of recording. `basket` is the order's number, −1 for none.
 
-    `reverses` is the row (position in these arrays) that a return names, −1 for none.
+    `id_hash` and `reverses` are `text_hash` of the row's own id and of the id that a return names (0: none).
     """
 
     sequence: int
@@ -58,7 +58,8 @@ class StoredRows:
     amount: NDArray[np.float64]
     rating: NDArray[np.float64]
     basket: NDArray[np.int64]
-    reverses: NDArray[np.int64]
+    id_hash: NDArray[np.uint64]
+    reverses: NDArray[np.uint64]
     currency: str
 
 
@@ -127,6 +128,20 @@ def read_id_hashes(cursor: duckdb.DuckDBPyConnection) -> NDArray[np.uint64]:
     return np.asarray(cursor.execute("SELECT id_hash FROM interactions").fetchnumpy()["id_hash"], dtype=np.uint64)
 
 
+class Counts(NamedTuple):
+    """How many interactions there are, and how many of them came after a commit."""
+
+    all: int
+    later: int
+
+
+def count_interactions(cursor: duckdb.DuckDBPyConnection, *, since: int) -> Counts:
+    """Interactions in the store, and those of commits after `since`."""
+    return Counts(
+        *cursor.execute("SELECT count(*), count(*) FILTER (sequence > ?) FROM interactions", [since]).fetchall()[0]
+    )
+
+
 def read_rows(cursor: duckdb.DuckDBPyConnection) -> StoredRows:
     """Every interaction, as of one commit."""
     cursor.execute("BEGIN")
@@ -135,15 +150,15 @@ def read_rows(cursor: duckdb.DuckDBPyConnection) -> StoredRows:
         columns = cursor.execute(
             "SELECT identity_code, item_code, kind_code, epoch_us(occurred_at) AS occurred, quantity, "
             f"amount_minor::DOUBLE AS amount, rating, coalesce({BASKET_SQL}, -1) AS basket, "
-            "CASE WHEN reverses_id IS NULL THEN 0 ELSE md5_number_lower(reverses_id) END AS reverses, id_hash "
+            "coalesce(md5_number_lower(reverses_id), 0::UBIGINT) AS reverses, id_hash "
             "FROM interactions"
         ).fetchnumpy()
         named = cursor.execute(
-            "SELECT currency FROM interactions WHERE currency IS NOT NULL GROUP BY currency ORDER BY count(*) DESC, currency LIMIT 1"
+            "SELECT currency FROM interactions WHERE currency IS NOT NULL "
+            "GROUP BY currency ORDER BY count(*) DESC, currency LIMIT 1"
         ).fetchall()
     finally:
-        cursor.execute("COMMIT")
-    reverses = np.asarray(columns["reverses"], dtype=np.uint64)
+        cursor.execute("ROLLBACK")
     return StoredRows(
         sequence=sequence,
         identity=np.asarray(columns["identity_code"], dtype=np.int32),
@@ -154,38 +169,23 @@ def read_rows(cursor: duckdb.DuckDBPyConnection) -> StoredRows:
         amount=filled(columns["amount"]),
         rating=filled(columns["rating"]),
         basket=np.asarray(columns["basket"], dtype=np.int64),
-        reverses=_rows_of(reverses, np.asarray(columns["id_hash"], dtype=np.uint64)),
+        id_hash=np.asarray(columns["id_hash"], dtype=np.uint64),
+        reverses=np.asarray(columns["reverses"], dtype=np.uint64),
         currency=named[0][0] if named else "",
     )
 
 
 def filled(column: Any) -> NDArray[np.float64]:
     """A numeric column as float64, NULL as NaN."""
-    if isinstance(column, np.ma.MaskedArray):
-        return np.asarray(column.astype(np.float64).filled(np.nan), dtype=np.float64)
-    return np.asarray(column, dtype=np.float64)
-
-
-def _rows_of(wanted: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """For each wanted hash (0: none) the row that has it, else −1."""
-    found = np.full(len(wanted), -1, dtype=np.int64)
-    asking = np.flatnonzero(wanted)
-    if len(asking) == 0:
-        return found
-    candidates = np.flatnonzero(np.isin(hashes, wanted[asking]))
-    order = candidates[np.argsort(hashes[candidates], kind="stable")]
-    place = np.searchsorted(hashes[order], wanted[asking])
-    inside = place < len(order)
-    hit = np.zeros(len(asking), dtype=bool)
-    hit[inside] = hashes[order[place[inside]]] == wanted[asking][inside]
-    found[asking[hit]] = order[place[hit]]
-    return found
+    return np.asarray(np.ma.filled(np.ma.asarray(column, dtype=np.float64), np.nan), dtype=np.float64)
 
 
 __all__ = [
     "BASKET_SQL",
+    "Counts",
     "InteractionColumns",
     "StoredRows",
+    "count_interactions",
     "filled",
     "insert_interactions",
     "insert_kinds",

@@ -22,8 +22,13 @@ _NO_SIGNS = r"[\s\x{00A0}\x{202F}€£$¥]"
 _DOT_GROUPS = r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"
 _COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
-_DIGITS = {"seconds": (r"\d{9,10}(\.\d+)?", 1e6), "milliseconds": (r"\d{12,13}", 1e3), "microseconds": (r"\d{15,16}", 1)}
+_DIGITS = {
+    "seconds": (r"\d{9,10}(\.\d+)?", 1e6),
+    "milliseconds": (r"\d{12,13}", 1e3),
+    "microseconds": (r"\d{15,16}", 1),
+}
 _COMPACT = {"%Y%m%d": r"(19|20)\d{6}", "%Y%m%d%H%M%S": r"(19|20)\d{12}"}
+_MONTHS = r"(\d{1,2}[ -][A-Za-z]{3,9}|[A-Za-z]{3,9} \d{1,2}),?[ -]\d{2,4}(\D.*)?"
 _NAMED = ("%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%d-%b-%y")
 
 
@@ -130,42 +135,36 @@ def decide_times(cursor: duckdb.DuckDBPyConnection, table: str, column: str, nam
     whole_iso = TimeForm("iso", offsets=offsets > 0)
     if 2 * iso > filled:
         return whole_iso
-    patterns = {**{key: pattern for key, (pattern, _) in _DIGITS.items()}, **_COMPACT, "slashed": _SLASHED}
+    patterns = {**{key: pattern for key, (pattern, _) in _DIGITS.items()}, **_COMPACT}
+    patterns |= {"slashed": _SLASHED, "named": _MONTHS}
     counts = ", ".join(f"count(*) FILTER (regexp_full_match({column}, {quote(p)}))" for p in patterns.values())
     found = dict(zip(patterns, cursor.execute(f"SELECT {counts} FROM {table}").fetchall()[0], strict=True))
     most = max(found, key=lambda key: found[key])
-    if found[most] and found[most] >= iso:
-        if most in _DIGITS:
-            return TimeForm(most, note=f"column {name} was read as {most} since 1970")
-        if most in _COMPACT:
-            return TimeForm("compact", (most,))
-        return _slashed(cursor, table, column, name, offsets > 0)
-    named = TimeForm("named", tuple(day + clock for day in _NAMED for clock in _CLOCKS), offsets > 0)
-    count = f"SELECT count({named._local(column)}) FROM {table}"
-    return named if cursor.execute(count).fetchall()[0][0] > iso else whole_iso
+    if not found[most] or found[most] < iso:
+        return whole_iso
+    if most in _DIGITS:
+        return TimeForm(most, note=f"column {name} was read as {most} since 1970")
+    if most in _COMPACT:
+        return TimeForm("compact", (most,))
+    if most == "named":
+        return TimeForm("named", tuple(day + clock for day in _NAMED for clock in _CLOCKS), offsets > 0)
+    return _slashed(cursor, table, column, name, offsets > 0)
 
 
-def _slashed(
-    cursor: duckdb.DuckDBPyConnection, table: str, column: str, name: str, offsets: bool
-) -> TimeForm:
+def _slashed(cursor: duckdb.DuckDBPyConnection, table: str, column: str, name: str, offsets: bool) -> TimeForm:
+    day, month, year = (f"regexp_extract({column}, {quote(_SLASHED)}, {group})" for group in (1, 2, 3))
     first, second, short, long = cursor.execute(
-        f"SELECT count(*) FILTER (a > 12), count(*) FILTER (b > 12), count(*) FILTER (length(y) = 2), "
-        "count(*) FILTER (length(y) = 4) FROM ("
-        + "SELECT "
-        + ", ".join(
-            (f"try_cast(regexp_extract({column}, {quote(_SLASHED)}, {group}) AS INTEGER) AS {letter}" if group < 3 else
-             f"regexp_extract({column}, {quote(_SLASHED)}, 3) AS {letter}")
-            for group, letter in ((1, "a"), (2, "b"), (3, "y"))
-        )
-        + f" FROM {table})"
+        f"SELECT count(*) FILTER (try_cast({day} AS INTEGER) > 12), "
+        f"count(*) FILTER (try_cast({month} AS INTEGER) > 12), "
+        f"count(*) FILTER (length({year}) = 2), count(*) FILTER (length({year}) = 4) FROM {table}"
     ).fetchall()[0]
     day_first = first >= second
     word = "day/month/year" if day_first else "month/day/year"
     note = f"column {name} was read as {word}"
     if first == second:
         note += ", but nothing in the file tells it from month/day/year; write times as 2010-12-31 if that is wrong"
-    day = ("%d/%m/" if day_first else "%m/%d/") + ("%y" if short > long else "%Y")
-    return TimeForm("slashed", tuple(day + clock for clock in _CLOCKS), offsets, note)
+    written = ("%d/%m/" if day_first else "%m/%d/") + ("%y" if short > long else "%Y")
+    return TimeForm("slashed", tuple(written + clock for clock in _CLOCKS), offsets, note)
 
 
 __all__ = ["ISO", "NumberForm", "TimeForm", "decide_numbers", "decide_times"]

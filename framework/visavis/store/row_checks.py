@@ -40,17 +40,23 @@ class Check(NamedTuple):
 def _number_checks(role: str) -> list[Check]:
     return [
         Check(
-            f"{role}_number", f"{role} is not a number below 1e12", role,
-            f"{role}_t IS NOT NULL AND ({role}_d IS NULL OR NOT isfinite({role}_n))",
+            f"{role}_number",
+            f"{role} is not a number below 1e12",
+            role,
+            f"{role}_t IS NOT NULL AND ({role}_d IS NULL OR abs({role}_d) >= 1e12)",
         )
     ]
 
 
 def _id_checks(role: str) -> list[Check]:
     return [
-        Check(f"{role}_long", f"{role} is longer than {LONGEST_ID} characters", role, f"length({role}_t) > {LONGEST_ID}"),
         Check(
-            f"{role}_control", f"{role} holds a control character", role,
+            f"{role}_long", f"{role} is longer than {LONGEST_ID} characters", role, f"length({role}_t) > {LONGEST_ID}"
+        ),
+        Check(
+            f"{role}_control",
+            f"{role} holds a control character",
+            role,
             f"regexp_matches({role}_t, {quote(_CONTROL)})",
         ),
     ]
@@ -67,13 +73,17 @@ CHECKS: tuple[Check, ...] = (
     Check("time_old", "time is before 1970", "time", "occurred < TIMESTAMP '1970-01-01'"),
     Check("time_future", "time is in the future", "time", "occurred > latest"),
     Check(
-        "kind", "kind is not 1 to 64 lower-case letters, digits or _", "kind",
+        "kind",
+        "kind is not 1 to 64 lower-case letters, digits or _",
+        "kind",
         "NOT regexp_full_match(kind_w, '[a-z][a-z0-9_]{0,63}')",
     ),
     *_number_checks("quantity"),
     Check("quantity_zero", "quantity is zero", "quantity", "quantity_d = 0"),
     Check("quantity_negative", "quantity is negative", "quantity", "quantity_d < 0 AND NOT is_return"),
-    Check("currency", "currency is not a three-letter code", "currency", "NOT regexp_full_match(currency_w, '[A-Z]{3}')"),
+    Check(
+        "currency", "currency is not a three-letter code", "currency", "NOT regexp_full_match(currency_w, '[A-Z]{3}')"
+    ),
     *_number_checks("price"),
     Check("price_negative", "price is negative", "price", "price_d < 0"),
     *_number_checks("amount"),
@@ -82,7 +92,9 @@ CHECKS: tuple[Check, ...] = (
     Check("cost_negative", "cost is negative", "cost", "cost_d < 0"),
     Check("net_negative", "discount and tax are more than the price", "discount", "net < 0"),
     Check(
-        "amount_large", "amount is larger than 2**53 minor units", "amount",
+        "amount_large",
+        "amount is larger than 2**53 minor units",
+        "amount",
         f"(net IS NOT NULL AND coalesce(amount_minor, {LARGEST_MINOR_UNITS + 1}) > {LARGEST_MINOR_UNITS}) OR "
         f"(cost_line IS NOT NULL AND coalesce(cost_minor, {LARGEST_MINOR_UNITS + 1}) > {LARGEST_MINOR_UNITS})",
     ),
@@ -132,7 +144,7 @@ WITH texts AS (
 ), valued AS (
     SELECT *, {str("item" in plan.places).lower()} AND kind_w IN ('purchase', 'return') AS needs_item,
         {str("id" in plan.places).lower()} AS needs_id, make_timestamp({plan.latest}) AS latest,
-        CASE WHEN amount_t IS NOT NULL THEN abs(amount_d)::DECIMAL(37, 12)
+        CASE WHEN amount_t IS NOT NULL THEN abs(amount_d)::DECIMAL(38, 12)
              ELSE abs(coalesce(quantity_d, 1)) * price_d - coalesce(abs(discount_d), 0) - coalesce(abs(tax_d), 0)
         END AS net,
         abs(coalesce(quantity_d, 1)) * cost_d AS cost_line
@@ -148,7 +160,7 @@ WITH texts AS (
         row_number() OVER (PARTITION BY base ORDER BY place) AS ordinal
     FROM scaled
 ), judged AS (
-    SELECT *, coalesce({"id_t" if "id" in plan.places else "NULL"}, md5(base::VARCHAR || ':' || ordinal))
+    SELECT *, coalesce({"id_t" if "id" in plan.places else "NULL"}, md5(base || ':' || ordinal))
         AS interaction_id, CASE {_reasons()} END AS reason
     FROM rounded
 )
@@ -165,7 +177,7 @@ FROM judged
 
 def _fingerprint(plan: Plan) -> str:
     columns = ", ".join(f"coalesce(w.c{place}, chr(30))" for place in range(plan.width))
-    return f"md5_number(concat_ws(chr(31), {quote(plan.source)}, {columns}))"
+    return f"md5(concat_ws(chr(31), {quote(plan.source)}, {columns}))"
 
 
 def _texts(plan: Plan) -> str:
@@ -183,10 +195,11 @@ def _texts(plan: Plan) -> str:
 
 
 def _numbers(plan: Plan) -> str:
+    # More than 18 digits, because DuckDB multiplies two narrower decimals in 18 digits and overflows.
     selected = []
     for role in NUMBERS:
         text = plan.numbers[role].text(f"{role}_t") if role in plan.places else f"{role}_t"
-        selected.append(f"try_cast({text} AS DOUBLE) AS {role}_n, try_cast({text} AS DECIMAL(18, 6)) AS {role}_d")
+        selected.append(f"try_cast({text} AS DOUBLE) AS {role}_n, try_cast({text} AS DECIMAL(19, 6)) AS {role}_d")
     return ", ".join(selected)
 
 
@@ -254,4 +267,13 @@ def _values() -> str:
     return " ".join(f"WHEN reason = {quote(check.code)} THEN {check.role}_t" for check in CHECKS if check.role)
 
 
-__all__ = ["CHECKS", "LARGEST_MINOR_UNITS", "LONGEST_ID", "NUMBERS", "ROW_REASONS", "TEXTS", "Check", "checked_rows_sql"]
+__all__ = [
+    "CHECKS",
+    "LARGEST_MINOR_UNITS",
+    "LONGEST_ID",
+    "NUMBERS",
+    "ROW_REASONS",
+    "TEXTS",
+    "Check",
+    "checked_rows_sql",
+]

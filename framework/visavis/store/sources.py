@@ -19,15 +19,19 @@ from pathlib import Path
 
 import duckdb
 
-from visavis.errors import FieldViolation, InvalidInput, NotFound
+from visavis.errors import InvalidInput, NotFound
 
 FORMATS = ("csv", "parquet", "jsonl")
 REASON = "FILE_UNREADABLE"
 _HEAD_BYTES = 1 << 18
 _DELIMITERS = ",;\t|"
 _JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
-_FOREIGN = {b"PK\x03\x04": "a zip archive or an Excel workbook", b"%PDF": "a PDF", b"\x89PNG": "a picture",
-            b"SQLite format 3": "an SQLite database"}
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    b"SQLite format 3": "an SQLite database",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,13 @@ class _File:
 
 
 def stage(
-    cursor: duckdb.DuckDBPyConnection, schema: str, path: Path, link: Path, *, format: str, delimiter: str  # noqa: A002
+    cursor: duckdb.DuckDBPyConnection,
+    schema: str,
+    path: Path,
+    link: Path,
+    *,
+    format: str,
+    delimiter: str,
 ) -> Staged:
     """Make `raw` and `broken` in `schema` from the file at `path`; `link` is a free path for a symbolic link to it.
 
@@ -180,9 +190,7 @@ def _stage_json(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File) -> 
     # A broken line of JSON Lines becomes an empty row, which is then refused by number; an array is whole or not.
     how = "'array'" if array else "'newline_delimited', ignore_errors = true"
     reader = f"read_json({quote(str(file.link))}, format = {how}, compression = {quote(file.compression)}"
-    described = cursor.execute(
-        f"DESCRIBE SELECT * FROM {reader}, maximum_depth = 1, sample_size = -1)"
-    ).fetchall()
+    described = cursor.execute(f"DESCRIBE SELECT * FROM {reader}, maximum_depth = 1, sample_size = -1)").fetchall()
     names = tuple(str(row[0]) for row in described)
     if names == ("json",):
         raise unreadable(file.path, "holds no JSON objects; give one object a line, with the same keys in each")

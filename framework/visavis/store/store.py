@@ -153,6 +153,11 @@ def read_mark(cursor: duckdb.DuckDBPyConnection) -> Mark:
     return Mark(*rows[0])
 
 
+def read_muted(cursor: duckdb.DuckDBPyConnection) -> bool:
+    """Whether nothing is sent except to test addresses."""
+    return bool(cursor.execute("SELECT muted FROM store_state").fetchall()[0][0])
+
+
 def _is_store(cursor: duckdb.DuckDBPyConnection, path: Path) -> bool:
     """Whether the file holds a store; False for an empty one. Raises `NotAStore` for anything else."""
     tables = table_names(cursor)
@@ -177,4 +182,4 @@ def _migrate(cursor: duckdb.DuckDBPyConnection, path: Path) -> int:
     return version
 
 
-__all__ = ["SCRATCH", "Store", "make_side_folder", "read_mark"]
+__all__ = ["SCRATCH", "Store", "make_side_folder", "read_mark", "read_muted"]

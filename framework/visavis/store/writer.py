@@ -107,12 +107,15 @@ class Writer:
         self._database = database
         self._high_water = high_water
         self.mark = mark
+        self.applied = mark.sequence
+        """Number of the last commit that memory holds."""
         self._options = options
         self._queue: queue.SimpleQueue[Operation[Any] | None] = queue.SimpleQueue()
         self._queued_rows = 0
         self._count_lock = threading.Lock()
         self._closing = False
         self._failure: VisavisError | None = None
+        self._applied = threading.Condition()
         self._cursor = database.own_cursor()
         self._thread = threading.Thread(target=self._run, name="visavis-writer", daemon=True)
         self._thread.start()
@@ -136,7 +139,16 @@ class Writer:
 
     def run(self, operation: Operation[T]) -> T:
         """Submit and wait."""
+        if threading.current_thread() is self._thread:
+            raise StoreError("a plugin's hook called a verb that writes, and would wait for itself; do it in a thread")
         return self.submit(operation).result()
+
+    def wait_for(self, sequence: int) -> None:
+        """Wait until memory holds what commit `sequence` wrote: a reader of the file may be ahead of it."""
+        with self._applied:
+            self._applied.wait_for(lambda: self.applied >= sequence or self._failure is not None)
+        if self._failure is not None:
+            raise self._failure
 
     def close(self) -> None:
         """Write what is queued, checkpoint, end the thread. Idempotent."""
@@ -165,8 +177,6 @@ class Writer:
                 open_, held = self._gather(group)
             self._commit_group(group)
             self._checkpoint(self._options.checkpoint_wal_bytes)
-        if held is not None:
-            self._commit_group([held])
         self._checkpoint(1)
         self._cursor.close()
 
@@ -230,7 +240,7 @@ class Writer:
                 results = [operation.apply(transaction) for operation in group]
                 transaction.flush()
                 self._cursor.execute("UPDATE store_state SET sequence = ?", [sequence])
-                self._cursor.execute("COMMIT")
+                self._commit()
         except BaseException as error:
             for participant in transaction.participants:
                 participant.rollback()
@@ -248,7 +258,22 @@ class Writer:
             # Committed but not in memory: answers would be wrong from here on, so nothing more is taken.
             self._fail(StoreError(f"memory no longer agrees with {self._database.path}; start again ({error!r})"))
             raise
+        with self._applied:
+            self.applied = sequence
+            self._applied.notify_all()
         return results
+
+    def _commit(self) -> None:
+        try:
+            with duckdb_errors(self._database.path):
+                self._cursor.execute("COMMIT")
+        except BaseException as error:
+            # Nobody knows whether it is in the file: to write on, or the same again, could record it twice.
+            told = error.message if isinstance(error, VisavisError) else str(error)
+            self._fail(
+                StoreError(f"{self._database.path} could not be written and takes nothing more; start again ({told})")
+            )
+            raise
 
     def _roll_back(self, error: BaseException) -> None:
         try:
@@ -261,9 +286,13 @@ class Writer:
             self._fail(error)
 
     def _fail(self, failure: VisavisError) -> None:
-        log.critical("the writer stopped: %s", failure)
         with self._count_lock:
+            if self._failure is not None:
+                return
             self._failure = failure
+        log.critical("the writer stopped: %s", failure)
+        with self._applied:
+            self._applied.notify_all()
 
     def _checkpoint(self, at_bytes: int) -> None:
         if self._failure is None and self._database.wal_bytes() >= at_bytes:

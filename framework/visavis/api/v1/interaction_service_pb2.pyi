@@ -154,7 +154,7 @@ class ImportFileResponse(_message.Message):
     def __init__(self, progress: _Optional[_Union[_types_pb2.Progress, _Mapping]] = ..., report: _Optional[_Union[ImportReport, _Mapping]] = ...) -> None: ...
 
 class ImportReport(_message.Message):
-    __slots__ = ("source", "row_count", "purchase_count", "return_count", "without_customer_count", "already_known_count", "rejected_count", "rejected_by_reason", "returns_linked_count", "new_customer_count", "new_item_count", "columns", "guessed", "notes", "rejects_path", "samples", "elapsed")
+    __slots__ = ("source", "row_count", "interaction_count", "return_count", "without_customer_count", "already_known_count", "rejected_count", "rejected_by_reason", "returns_linked_count", "new_customer_count", "new_item_count", "columns", "guessed", "notes", "rejects_path", "samples", "elapsed")
     class RejectedByReasonEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -171,7 +171,7 @@ class ImportReport(_message.Message):
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
-    PURCHASE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    INTERACTION_COUNT_FIELD_NUMBER: _ClassVar[int]
     RETURN_COUNT_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_CUSTOMER_COUNT_FIELD_NUMBER: _ClassVar[int]
     ALREADY_KNOWN_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -188,7 +188,7 @@ class ImportReport(_message.Message):
     ELAPSED_FIELD_NUMBER: _ClassVar[int]
     source: str
     row_count: int
-    purchase_count: int
+    interaction_count: int
     return_count: int
     without_customer_count: int
     already_known_count: int
@@ -203,7 +203,7 @@ class ImportReport(_message.Message):
     rejects_path: str
     samples: _containers.RepeatedCompositeFieldContainer[RejectedRow]
     elapsed: _duration_pb2.Duration
-    def __init__(self, source: _Optional[str] = ..., row_count: _Optional[int] = ..., purchase_count: _Optional[int] = ..., return_count: _Optional[int] = ..., without_customer_count: _Optional[int] = ..., already_known_count: _Optional[int] = ..., rejected_count: _Optional[int] = ..., rejected_by_reason: _Optional[_Mapping[str, int]] = ..., returns_linked_count: _Optional[int] = ..., new_customer_count: _Optional[int] = ..., new_item_count: _Optional[int] = ..., columns: _Optional[_Mapping[str, str]] = ..., guessed: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., rejects_path: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[RejectedRow, _Mapping]]] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    def __init__(self, source: _Optional[str] = ..., row_count: _Optional[int] = ..., interaction_count: _Optional[int] = ..., return_count: _Optional[int] = ..., without_customer_count: _Optional[int] = ..., already_known_count: _Optional[int] = ..., rejected_count: _Optional[int] = ..., rejected_by_reason: _Optional[_Mapping[str, int]] = ..., returns_linked_count: _Optional[int] = ..., new_customer_count: _Optional[int] = ..., new_item_count: _Optional[int] = ..., columns: _Optional[_Mapping[str, str]] = ..., guessed: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., rejects_path: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[RejectedRow, _Mapping]]] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class RejectedRow(_message.Message):
     __slots__ = ("row", "reason", "field", "value")

@@ -74,9 +74,10 @@ class InteractionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ImportFile(self, request_iterator, context):
-        """Imports a file of interactions (CSV, Parquet or JSON Lines; gzip or Zstandard too). Send the options first, then the
-        file in chunks. Streams progress, then the report. If the caller goes away while the file is being sent, nothing
-        is imported; if later, the import goes on. Every row has its own id, so importing the same file again adds nothing.
+        """Imports a file of interactions (CSV, Parquet or JSON Lines; gzip or Zstandard too). Send the options first, then
+        the file in chunks. Streams progress, then the report. If the caller goes away while the file is being sent,
+        nothing is imported; if later, the import goes on. Every row has its own id, so importing the same file again adds
+        nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,7 +48,7 @@ class AdminServicer(AdminServiceServicer):
             async for progress in job.progress():
                 yield pb.CreateSnapshotResponse(progress=progress_to_proto(progress))
             snapshot = await job.result()
-            with await self._shared.work.call(path.open, "rb") as stream:
+            with path.open("rb") as stream:
                 while chunk := await self._shared.work.call(stream.read, _CHUNK_BYTES):
                     yield pb.CreateSnapshotResponse(chunk=chunk)
             yield pb.CreateSnapshotResponse(

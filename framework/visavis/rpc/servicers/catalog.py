@@ -30,9 +30,12 @@ class CatalogServicer(CatalogServiceServicer):
         return pb.GetItemResponse(item=item_to_proto(item, "item"))
 
     async def ListItems(self, request: pb.ListItemsRequest, context: Any) -> pb.ListItemsResponse:  # noqa: N802
-        page = await self._work.call(self._room.list_items, page_size=request.page_size, page_token=request.page_token)
-        items = [item_to_proto(item, "items") for item in page.items]
-        return pb.ListItemsResponse(items=items, next_page_token=page.next_page_token)
+        def read() -> pb.ListItemsResponse:
+            page = self._room.list_items(page_size=request.page_size, page_token=request.page_token)
+            items = [item_to_proto(item, "items") for item in page.items]
+            return pb.ListItemsResponse(items=items, next_page_token=page.next_page_token)
+
+        return await self._work.call(read)
 
 
 __all__ = ["CatalogServicer"]

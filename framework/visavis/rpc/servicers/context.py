@@ -30,9 +30,7 @@ class Shared:
 
     def scratch(self, name: str) -> Path:
         """A folder beside the store for files in transit; the store empties it when it is opened."""
-        folder = Path(f"{self.engine.settings.data}.d", name)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder
+        return self.engine.store.scratch(name)
 
 
 def page_of(values: Sequence[T], page_size: int, page_token: str) -> Page[T]:

@@ -1,0 +1,77 @@
+"""`visavis serve`: answer over gRPC until a stop signal."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from visavis.cli.options import add_command
+from visavis.cli.output import Output
+from visavis.cli.session import settings_of
+from visavis.config import SETTINGS
+from visavis.errors import FieldViolation, InvalidInput
+
+# The settings that have an option; their help is the table's.
+_OPTIONS = (
+    "listen",
+    "tls_cert",
+    "tls_key",
+    "api_keys_file",
+    "allow_plaintext",
+    "max_message_mb",
+    "max_concurrent_rpcs",
+    "executor_threads",
+    "shutdown_grace_s",
+    "log_level",
+)
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def add(commands: Any) -> None:
+    """Describe the command."""
+    parser = add_command(
+        commands,
+        "serve",
+        run,
+        help="answer over gRPC until a stop signal",
+        description="Answer over gRPC until SIGTERM or Ctrl-C. Other addresses than loopback need TLS and keys.",
+        example="visavis serve --data shop.duckdb --listen 127.0.0.1:50051",
+    )
+    parser.add_argument("--create", action="store_true", help="make an empty store if there is none")
+    for setting in SETTINGS:
+        if setting.name not in _OPTIONS:
+            continue
+        option = f"--{setting.name.replace('_', '-')}"
+        if isinstance(setting.default, bool):
+            parser.add_argument(option, action="store_const", const=True, help=setting.help)
+        else:
+            text = f"{setting.help} (default: {setting.default})" if setting.default != "" else setting.help
+            parser.add_argument(option, metavar="VALUE", help=text)
+
+
+def run(args: argparse.Namespace, out: Output) -> int:
+    """Serve until told to stop."""
+    settings = settings_of(args, **{name: getattr(args, name) for name in _OPTIONS})
+    level = settings["log_level"]
+    if level not in _LEVELS:
+        raise InvalidInput([FieldViolation("log_level", f"is {level!r}; give {', '.join(_LEVELS)}")])
+    from visavis.engine import open_engine
+    from visavis.rpc.server import Server
+    from visavis.rpc.server import run as serve
+
+    def serving(server: Server) -> None:
+        if out.as_json:
+            out.json({"address": server.address, "data": str(settings.data), "pid": os.getpid()})
+        else:
+            out.line(f"serving {settings.data} at {server.address}; stop with Ctrl-C or `kill {os.getpid()}`")
+        out.flush()
+
+    with open_engine(settings=settings, create=args.create, purpose="visavis serve") as engine:
+        serve(engine, serving)
+    if not out.as_json:
+        out.line("stopped; everything is written")
+    return 0
+
+
+__all__ = ["add", "run"]

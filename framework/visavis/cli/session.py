@@ -1,0 +1,64 @@
+"""Which shop a command talks to: the running server that owns the store, or the store's file where there is none."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from visavis.config import Settings, load_settings
+
+if TYPE_CHECKING:
+    from visavis.client import Client
+    from visavis.engine import Engine
+    from visavis.store.owner import OwnerInfo
+
+
+def settings_of(args: argparse.Namespace, **more: object) -> Settings:
+    """The settings, arguments of the command line first. Raises `InvalidInput`."""
+    return load_settings({"data": args.data, "plugins_dir": args.plugins_dir, **more}, file=args.config)
+
+
+@contextmanager
+def open_shop(args: argparse.Namespace, *, create: bool = False) -> Iterator[Engine | Client]:
+    """The shop that the arguments name, with the same verbs either way; closed when the block ends.
+
+    `create` makes a store where there is none. Raises what opening a store raises: `StoreInUse` when another
+    process owns it and serves nobody.
+    """
+    settings = settings_of(args)
+    owner = server_of(settings)
+    if owner is None:
+        from visavis.engine import open_engine
+
+        with open_engine(settings=settings, create=create, purpose=f"visavis {args.command}") as engine:
+            yield engine
+        return
+    if args.plugins_dir:
+        print("visavis: note: a server owns the store; its own plugins count, not --plugins-dir", file=sys.stderr)
+    with connect_owner(owner) as client:
+        yield client
+
+
+def server_of(settings: Settings) -> OwnerInfo | None:
+    """The owner of the store, if it is a server that can be reached from here."""
+    from visavis.store.owner import read_owner, side_folder
+
+    owner = read_owner(side_folder(settings.data))
+    # The address is a loopback one: of no use when the owner is another machine on a shared disk.
+    if owner is None or not owner.address or owner.host != socket.gethostname():
+        return None
+    return owner
+
+
+def connect_owner(owner: OwnerInfo) -> Client:
+    """A client of the server that owns a store, with the key that the owner file holds."""
+    from visavis.client import connect
+
+    return connect(owner.address, key=f"owner.{owner.token}")
+
+
+__all__ = ["connect_owner", "open_shop", "server_of", "settings_of"]

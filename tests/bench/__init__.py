@@ -1,0 +1,1 @@
+"""Figures, never asserts: `make bench`."""

@@ -1,0 +1,151 @@
+"""The command line as a whole: help, version, weight, and how commands end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Command
+
+from visavis import __version__
+from visavis.cli.commands import status
+from visavis.cli.main import COMMANDS, build_parser
+from visavis.errors import FieldViolation, InvalidInput
+
+NAMES = [
+    "import", "fit", "recommend", "similar", "profile", "segments", "consent", "send", "serve", "plugins", "snapshot",
+    "status", "doctor", "demo",
+]  # fmt: skip
+
+
+def test_every_command_is_listed(run: Command) -> None:
+    ended = run("--help")
+    assert ended.code == 0
+    assert "example" in ended.out
+    assert [name for name in NAMES if f"\n    {name}" not in ended.out] == []
+    assert len(COMMANDS) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_holds_an_example_that_parses(run: Command, name: str) -> None:
+    ended = run(name, "--help")
+    assert ended.code == 0
+    line = ended.out.partition("example:\n")[2].strip()
+    assert line.startswith(f"visavis {name}")
+    assert build_parser().parse_args(line.split()[1:]).command == name
+
+
+def test_version(run: Command, run_process: Command) -> None:
+    assert run("--version").out == f"visavis {__version__}\n"
+    assert run_process("--version") == (0, f"visavis {__version__}\n", "")
+
+
+def test_the_script_is_the_same(run_process: Command) -> None:
+    script = Path(sys.executable).with_name("visavis")
+    if not script.exists():
+        pytest.skip("the project is not installed in this environment, only on its path")
+    assert subprocess.run([script, "--version"], capture_output=True, text=True, check=True).stdout == (
+        f"visavis {__version__}\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [(), ("sell",), ("recommend",), ("recommend", "1", "-n", "many")])
+def test_a_wrong_command_line_is_2(run: Command, arguments: tuple[str, ...]) -> None:
+    ended = run(*arguments)
+    assert ended.code == 2
+    assert "error: " in ended.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["recommend", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom visavis.cli.main import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit: pass\n"
+        "heavy = {'numba', 'duckdb', 'grpc', 'google.protobuf', 'numpy', 'pluggy', 'asyncio'}\n"
+        "print(sorted(heavy & sys.modules.keys()), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+
+
+def test_errors_are_one_line_and_safe(run: Command, tmp_path: Path) -> None:
+    ended = run("status", "--data", tmp_path / "no\x1b[31m\nstore.duckdb")
+    assert ended.code == 1
+    assert ended.out == ""
+    assert ended.err.startswith("visavis: ")
+    assert ended.err.count("\n") == 1
+    assert "\x1b" not in ended.err
+    assert r"\x1b[31m\nstore" in ended.err
+
+
+def test_each_violation_has_its_line(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise InvalidInput([FieldViolation("a", "is wrong"), FieldViolation("b", "is wrong, too")])
+
+    monkeypatch.setattr(status, "run", refuse)
+    assert run("status") == (1, "", "visavis: a: is wrong\nvisavis: b: is wrong, too\n")
+
+
+def test_an_interrupt_is_130(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(status, "run", interrupt)
+    assert run("status") == (130, "", "visavis: interrupted\n")
+
+
+def test_what_nobody_foresaw_is_not_swallowed(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(status, "run", fail)
+    with pytest.raises(ZeroDivisionError):
+        run("status")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plugins"]])
+def test_a_reader_that_goes_away_is_no_trouble(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "visavis", *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(writer)
+    # argparse itself keeps quiet when it cannot print, if Python does not buffer.
+    assert done.returncode in ((0, 141) if arguments == ["--help"] else (141,))
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "visavis", "plugins"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "visavis: the answer could not be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--config", "none.toml"), "none.toml does not exist"),
+        (("--plugins-dir", "nowhere"), "nowhere"),
+        (("--data", "."), "."),
+    ],
+)
+def test_wrong_options_of_every_command(run: Command, arguments: tuple[str, ...], said: str) -> None:
+    ended = run("status", *arguments)
+    assert ended.code == 1
+    assert said in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_the_store_of_the_environment(run: Command, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISAVIS_DATA", str(fitted))
+    assert str(fitted) in run("status").out

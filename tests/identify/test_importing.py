@@ -1,0 +1,314 @@
+"""Whole imports into real stores: counts add up, nothing is added twice, and what fails leaves the store sound."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from visavis.config import Settings, load_settings
+from visavis.errors import InvalidInput, NotFound, StoreUnwritable
+from visavis.identify import importing
+from visavis.identify.importing import import_file
+from visavis.live import Live
+from visavis.live.catalog import to_row
+from visavis.model import ImportReport, Item, Progress
+from visavis.plugin import Registry
+from visavis.store import Operation, Store
+
+DATA = Path(os.environ.get("VISAVIS_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+HEAD = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID\n"
+SALES = HEAD + (
+    "1,A1,RED MUG,6,2010-12-01 08:26,2.55,00017\n"
+    "1,A1,RED MUG,6,2010-12-01 08:26,2.55,00017\n"
+    "1,B2,BLUE MUG,1,2010-12-01 08:26,3.00,00017\n"
+    "2,A1,,2,2010-12-02 09:00,2.60,\n"
+    "C3,A1,RED MUG,-7,2010-12-03 10:00,2.55,00017\n"
+    "4,A1,RED MUG,x,2010-12-04 10:00,2.55,00018\n"
+)
+
+
+@dataclass
+class Shop:
+    store: Store
+    live: Live
+    settings: Settings
+
+    def load(self, path: Path, **options: Any) -> ImportReport:
+        report = import_file(self.store, self.live, self.settings, path, **options)
+        taken = report.interactions + report.returns + report.without_customer
+        assert report.rows == taken + report.already_known + report.rejected
+        assert sum(report.rejected_by_reason.values()) == report.rejected
+        return report
+
+    def select(self, columns: str) -> list[tuple[Any, ...]]:
+        with self.store.cursor() as cursor:
+            return cursor.execute(f"SELECT {columns} FROM interactions ORDER BY rowid").fetchall()
+
+    def owner_of(self, customer: str) -> int:
+        return self.live.identities.find(customer).customer
+
+    def history(self, customer: str) -> list[tuple[str, float]]:
+        codes = np.array([self.owner_of(customer)], dtype=np.int32)
+        rows = self.live.histories.of(codes, [customer], self.live.kinds.names, 0)
+        ids = self.live.catalog.ids.texts
+        return [
+            (ids[item], quantity) for item, quantity in zip(rows.item.tolist(), rows.quantity.tolist(), strict=True)
+        ]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    settings = load_settings({"currency": "GBP", "time_zone": "Europe/London"}, environ={})
+    registry = Registry.load(plugins_dir=None, disabled=frozenset(), options={}, entry_points=False)
+    with Store.open(tmp_path / "shop.duckdb", settings) as store:
+        yield Shop(store, Live(store, registry), settings)
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> Path:
+    path = tmp_path / "sales.csv"
+    path.write_text(SALES)
+    return path
+
+
+def test_what_became_of_each_row(shop: Shop, sales: Path) -> None:
+    steps: list[Progress] = []
+    report = shop.load(sales, progress=steps.append)
+    assert (report.source, report.rows, report.interactions, report.returns) == ("sales.csv", 6, 3, 1)
+    assert (report.without_customer, report.already_known, report.rejected) == (1, 0, 1)
+    assert (report.new_customers, report.new_items, report.returns_linked) == (1, 2, 1)
+    assert report.columns["customer"] == "CustomerID"
+    assert set(report.guessed) == set(report.columns)
+    assert report.rejected_by_reason == {"quantity is not a number below 1e12": 1}
+    assert [(s.row, s.field, s.value) for s in report.samples] == [(6, "Quantity", "x")]
+    assert [step.step for step in steps] == ["read", "read", "check", "check", "store", "store"]
+    assert (steps[-1].done, steps[-1].total) == (5, 5)
+    assert shop.select("identity_code, quantity, amount_minor, currency, order_id, source") == [
+        (0, 6.0, 1530, "GBP", "1", "sales.csv"),
+        (0, 6.0, 1530, "GBP", "1", "sales.csv"),
+        (0, 1.0, 300, "GBP", "1", "sales.csv"),
+        (-1, 2.0, 520, "GBP", "2", "sales.csv"),
+        (0, 7.0, 1785, "GBP", "C3", "sales.csv"),
+    ]
+
+
+def test_memory_knows_what_was_imported(shop: Shop, sales: Path) -> None:
+    shop.load(sales)
+    assert shop.owner_of("00017") == 0
+    assert shop.owner_of("00018") == -1, "a refused row makes no customer"
+    # Twelve bought in two rows, seven brought back.
+    assert sum(quantity for item, quantity in shop.history("00017") if item == "A1") >= 5
+    item = shop.live.catalog.row(shop.live.catalog.ids.find("A1"))
+    assert (item.name, item.price_minor, item.currency) == ("RED MUG", 260, "GBP")
+
+
+def test_a_return_names_the_purchase_it_takes_back(shop: Shop, sales: Path) -> None:
+    shop.load(sales)
+    rows = shop.select("interaction_id, reverses_id")
+    assert [reverses for _, reverses in rows[:4]] == [None] * 4
+    assert rows[4][1] in {rows[0][0], rows[1][0]}
+
+
+def test_a_return_in_a_later_file_finds_the_purchase_in_the_store(shop: Shop, sales: Path, tmp_path: Path) -> None:
+    shop.load(sales)
+    later = tmp_path / "later.csv"
+    later.write_text(HEAD + "9,Z,ZED,1,2010-12-09,1,00017\nC8,B2,,-1,2010-12-08 10:00,3.00,00017\n")
+    report = shop.load(later)
+    assert (report.returns, report.returns_linked) == (1, 1)
+    bought = shop.select("interaction_id")[2][0]
+    assert shop.select("reverses_id")[-1] == (bought,)
+
+
+def test_importing_again_adds_nothing(shop: Shop, sales: Path) -> None:
+    first = shop.load(sales)
+    before = shop.select("*")
+    again = shop.load(sales)
+    assert (again.already_known, again.rejected) == (5, 1)
+    assert (again.new_customers, again.new_items, again.returns_linked) == (0, 0, 0)
+    assert shop.select("*") == before
+    sales.write_text(SALES + "1,A1,RED MUG,6,2010-12-01 08:26,2.55,00017\n5,C9,CUP,1,2010-12-05,1,00019\n")
+    grown = shop.load(sales)
+    assert (grown.rows, grown.already_known, grown.interactions) == (first.rows + 2, 5, 2)
+    other = shop.load(sales, source="another till")
+    assert other.already_known == 0, "the source is part of a row's id"
+
+
+def test_own_ids_hold_across_files(shop: Shop, tmp_path: Path) -> None:
+    for name, rows in (
+        ("a.csv", "x,s,2020-01-01\nx,s,2020-01-01\ny,s,2020-01-02\n"),
+        ("b.csv", "y,s,2020-01-02\nz,s,2020-01-03\n"),
+    ):
+        (tmp_path / name).write_text("event,sku,date\n" + rows)
+    first = shop.load(tmp_path / "a.csv", columns={"id": "event", "kind": ""})
+    second = shop.load(tmp_path / "b.csv", columns={"id": "event", "kind": ""})
+    assert (first.without_customer, first.already_known) == (2, 1)
+    assert (second.without_customer, second.already_known) == (1, 1)
+    assert shop.select("interaction_id") == [("x",), ("y",), ("z",)]
+
+
+def test_recorded_ids_are_known_to_imports_and_the_other_way_round(shop: Shop, tmp_path: Path) -> None:
+    shop.live.known_ids.load()
+    (tmp_path / "a.csv").write_text("event,sku,date\nx,s,2020-01-01\n")
+    shop.load(tmp_path / "a.csv", columns={"id": "event", "kind": ""})
+    hashes = np.array([row[0] for row in shop.select("id_hash")], dtype=np.uint64)
+    new = shop.store.writer.run(Operation(lambda tx: shop.live.known_ids.is_new(tx, ["x"], hashes)))
+    assert not new.any()
+
+
+def test_the_catalogue_is_completed_never_overwritten(shop: Shop, sales: Path) -> None:
+    def put(tx: Any) -> None:
+        (code,) = shop.live.catalog.encode(tx, ["A1"], 0)
+        shop.live.catalog.replace(tx, [to_row(int(code), Item("A1", name="Mug, red", category="mugs"))], 0)
+
+    shop.store.writer.run(Operation(put))
+    shop.load(sales)
+    item = shop.live.catalog.row(shop.live.catalog.ids.find("A1"))
+    assert (item.name, item.category, item.price_minor) == ("Mug, red", "mugs", 260)
+
+
+def test_refused_rows_are_written_with_their_reasons(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "sales.csv"
+    path.write_text(SALES.replace("1,B2,BLUE MUG,1,", "1,B2\n1,B2,BLUE MUG,0,"))
+    report = shop.load(path, rejects_path=tmp_path / "out" / "refused.csv")
+    assert report.rejects_path == str(tmp_path / "out" / "refused.csv")
+    with Path(report.rejects_path).open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["row"], row["reason"], row["field"], row["value"], row["StockCode"]) for row in rows] == [
+        ("3", "record has too few fields", "", "1,B2", ""),
+        ("4", "quantity is zero", "Quantity", "0", "B2"),
+        ("7", "quantity is not a number below 1e12", "Quantity", "x", "A1"),
+    ]
+    default = shop.load(path)
+    assert Path(default.rejects_path).parent == shop.store.folder / "rejects"
+
+
+def test_no_file_of_rejects_without_rejects(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("sku,date\ns,2020-01-01\n")
+    assert shop.load(tmp_path / "a.csv").rejects_path == ""
+    assert not (shop.store.folder / "rejects").exists()
+
+
+def test_rejects_that_cannot_be_written_stop_the_import_before_it_stores(
+    shop: Shop, sales: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StoreUnwritable, match="refused rows cannot be written"):
+        shop.load(sales, rejects_path=sales / "refused.csv")
+    assert shop.select("1") == []
+
+
+def test_an_import_that_breaks_off_is_completed_by_the_next(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "many.csv"
+    path.write_text("customer,sku,date\n" + "".join(f"c{n % 7},s{n % 5},2020-01-01\n" for n in range(100)))
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 30)
+    monkeypatch.setattr(importing, "ENCODE_IDS", 3)
+
+    def break_off(progress: Progress) -> None:
+        if progress.step == "store" and progress.done == 60:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        shop.load(path, progress=break_off)
+    assert len(shop.select("1")) == 60
+    assert sum(len(shop.history(f"c{n}")) for n in range(7)) == 60, "memory agrees with the file"
+    rest = shop.load(path)
+    assert (rest.already_known, rest.interactions, rest.new_customers) == (60, 40, 0)
+    expected = [f"s{n % 5}" for n in range(100)]
+    ids = shop.live.catalog.ids.texts
+    assert [ids[code] for (code,) in shop.select("item_code")] == expected, "rows stand in the order of the file"
+
+
+def test_two_imports_at_once(shop: Shop, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_text(
+            "customer,sku,date\n" + "".join(f"c{n % 50},{name}{n % 20},2020-01-01\n" for n in range(500))
+        )
+    (tmp_path / "same").mkdir()
+    (tmp_path / "same" / "a.csv").write_bytes((tmp_path / "a.csv").read_bytes())
+    files = [tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "same" / "a.csv"]
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(pool.map(shop.load, files))
+    assert sum(report.interactions for report in reports) == len(shop.select("1")) == 1000
+    assert sum(report.already_known for report in reports) == 500
+    assert sum(report.new_customers for report in reports) == 50
+
+
+def test_ratings_are_ratings(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,31,2.5,1260759144\n")
+    report = shop.load(tmp_path / "ratings.csv")
+    assert "ratings" in report.notes[0]
+    assert shop.select("rating, currency, epoch(occurred_at)::BIGINT") == [(2.5, None, 1260759144)]
+    assert shop.live.kinds.names == ["rating"]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"currency": "pounds"}, "currency"),
+        ({"time_zone": "Mars/Base"}, "time_zone"),
+        ({"kind": "Kauf!"}, "kind"),
+        ({"format": "xlsx"}, "format"),
+        ({"delimiter": ";;"}, "delimiter"),
+        ({"source": "x" * 300}, "source"),
+        ({"columns": {"item": "nope"}}, "columns['item']"),
+    ],
+)
+def test_wrong_options_are_named(shop: Shop, sales: Path, options: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        shop.load(sales, **options)
+    assert [violation.field for violation in caught.value.violations] == [field]
+    assert (shop.select("1"), list((shop.store.folder / "imports").glob("*"))) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda path: None, NotFound),
+        (lambda path: path.mkdir(), InvalidInput),
+        (lambda path: path.write_bytes(b""), InvalidInput),
+        (lambda path: path.write_bytes(b"PAR1" + bytes(999)), InvalidInput),
+        (lambda path: path.write_bytes(os.urandom(5000)), InvalidInput),
+    ],
+)
+def test_unusable_files_leave_the_store_as_it_was(
+    shop: Shop, sales: Path, tmp_path: Path, make: Callable[[Path], object], error: type[Exception]
+) -> None:
+    shop.load(sales)
+    before = (shop.select("*"), shop.store.mark)
+    make(tmp_path / "strange.csv")
+    with pytest.raises(error) as caught:
+        shop.load(tmp_path / "strange.csv")
+    assert "\n" not in str(caught.value)
+    assert (shop.select("*"), shop.store.mark) == before
+    assert shop.load(sales).already_known == 5
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no public data: set VISAVIS_TEST_DATA to its folder")
+@pytest.mark.parametrize(
+    ("file", "columns", "expected"),
+    [
+        # rows, interactions, returns, without customer, rejected
+        ("online_retail_ii/transactions_2009_2010.parquet", {}, (525_461, 407_695, 9_839, 107_924, 3)),
+        ("complete_journey/transactions_sample.parquet", {}, (84_463, 83_996, 0, 0, 467)),
+        ("cdnow/purchases.parquet", {"item": ""}, (69_659, 69_659, 0, 0, 0)),
+    ],
+)
+def test_public_files(shop: Shop, file: str, columns: dict[str, str], expected: tuple[int, ...]) -> None:
+    report = shop.load(DATA / file, columns=columns)
+    counts = (report.rows, report.interactions, report.returns, report.without_customer, report.rejected)
+    assert counts == expected
+    assert set(report.columns) >= {"customer", "time", "quantity"}
+    if "online_retail" in file:
+        assert report.interactions + report.returns == 417_534, "every row that names a customer"
+        assert report.returns_linked > 0.8 * report.returns
+    again = shop.load(DATA / file, columns=columns)
+    assert again.already_known == report.rows - report.rejected

@@ -1,0 +1,1 @@
+"""Long trials that look for rare failures: `make soak`. A short form of each is a test."""

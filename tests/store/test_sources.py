@@ -1,0 +1,166 @@
+"""Every format, compression and encoding gives the same rows; every unusable file gives one clear line."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from visavis.errors import InvalidInput, NotFound
+from visavis.store.sources import REASON, Staged, stage
+
+TABLE = 'id,name,qty\n00123,"café, ""big""\nand tall",3\n5,☕,\n'
+ROWS = [("00123", 'café, "big"\nand tall', "3"), ("5", "☕", None)]
+
+
+@pytest.fixture
+def cursor() -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = duckdb.connect()
+    connection.execute("ATTACH ':memory:' AS staged")
+    yield connection
+    connection.close()
+
+
+def read(
+    cursor: duckdb.DuckDBPyConnection, path: Path, *, format: str = "", delimiter: str = ""
+) -> tuple[Staged, list[tuple[str | None, ...]]]:
+    staged = stage(cursor, "staged", path, path.parent / "link", format=format, delimiter=delimiter)
+    return staged, cursor.execute("SELECT * FROM staged.raw ORDER BY rowid").fetchall()
+
+
+def broken(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, str]]:
+    return cursor.execute('SELECT "row", error FROM staged.broken ORDER BY "row"').fetchall()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_delimiters_are_found(cursor: duckdb.DuckDBPyConnection, tmp_path: Path, delimiter: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(
+        TABLE.replace("id,name,qty", f"id{delimiter}name{delimiter}qty")
+        .replace('00123,"', f'00123{delimiter}"')
+        .replace('tall",3', f'tall"{delimiter}3')
+        .replace("5,☕,", f"5{delimiter}☕{delimiter}"),
+        "utf-8",
+    )
+    staged, rows = read(cursor, file)
+    assert (staged.columns, rows) == (("id", "name", "qty"), ROWS)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_encodings_and_gzip(cursor: duckdb.DuckDBPyConnection, tmp_path: Path, encoding: str, packed: bool) -> None:
+    content = TABLE.replace("\n", "\r\n").encode(encoding)
+    file = tmp_path / "no_ending_at_all"
+    file.write_bytes(gzip.compress(content) if packed else content)
+    staged, rows = read(cursor, file)
+    assert staged.columns == ("id", "name", "qty")
+    assert rows == [(ROWS[0][0], 'café, "big"\r\nand tall', "3"), ROWS[1]]
+
+
+def test_latin_1_is_read_with_a_note(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("größe,preis\ncafé,3\nthé,4\n".encode("latin-1"))
+    staged, rows = read(cursor, tmp_path / "a.csv")
+    assert (staged.columns, rows) == (("größe", "preis"), [("café", "3"), ("thé", "4")])
+    assert "Latin-1" in staged.notes[0]
+
+
+def test_one_bad_byte_does_not_make_a_file_latin_1(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"a,b\n1,caf\xc3\xa9\n2,caf\xe9\n3,x\n")
+    staged, rows = read(cursor, tmp_path / "a.csv")
+    assert rows == [("1", "café"), ("3", "x")]
+    assert (staged.broken, staged.notes, broken(cursor)) == (1, (), [(2, "INVALID ENCODING")])
+
+
+def test_zstd(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    cursor.execute(
+        f"COPY (SELECT '00123' AS id, 7 AS qty) TO '{tmp_path / 'a.csv.zst'}' (FORMAT csv, COMPRESSION zstd)"
+    )
+    cursor.execute(
+        f"COPY (SELECT '00123' AS id, 7 AS qty) TO '{tmp_path / 'b.jsonl.zst'}' (FORMAT json, COMPRESSION zstd)"
+    )
+    assert read(cursor, tmp_path / "a.csv.zst")[1] == [("00123", "7")]
+    cursor.execute("DROP TABLE staged.raw")
+    cursor.execute("DROP TABLE staged.broken")
+    (tmp_path / "link").unlink()
+    assert read(cursor, tmp_path / "b.jsonl.zst")[1] == [("00123", "7")]
+
+
+def test_names_that_duckdb_would_expand(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    file = tmp_path / "it's [1]*?.csv"
+    file.write_text("a,b\n1,2\n")
+    assert read(cursor, file)[1] == [("1", "2")]
+
+
+def test_broken_records_are_kept_apart_by_number(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b,c\n1,2,3\n1,2\n1,2,3,4\n5,6,7\n")
+    staged, rows = read(cursor, tmp_path / "a.csv")
+    assert rows == [("1", "2", "3"), ("5", "6", "7")]
+    assert (staged.rows, staged.broken) == (2, 2)
+    assert broken(cursor) == [(2, "MISSING COLUMNS"), (3, "TOO MANY COLUMNS")]
+
+
+def test_names_of_columns_are_told_apart(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,a,,A\n1,2,3,4\n")
+    assert read(cursor, tmp_path / "a.csv")[0].columns == ("a", "a_2", "column3", "A")
+
+
+def test_json_lines_and_arrays_lose_nothing(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": "00123", "n": 12345678901234567890}\nbad\n{"id": 5, "late": true}\n')
+    staged, rows = read(cursor, tmp_path / "a.jsonl")
+    assert staged.columns == ("id", "n", "late")
+    assert rows == [("00123", "12345678901234567890", None), (None, None, None), ("5", None, "true")]
+
+
+def test_json_array(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"id": "00123"},\n {"id": 5}]')
+    assert read(cursor, tmp_path / "a.json")[1] == [("00123",), ("5",)]
+
+
+def test_parquet_types_become_text_with_care(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    cursor.execute(
+        "COPY (SELECT 17850.0::DOUBLE AS c, 2.55::DOUBLE AS p, 'NaN'::DOUBLE AS q, 1.10::DECIMAL(8, 2) AS d, "
+        "TIMESTAMP '2010-12-01 08:26:00' AS t, TIMESTAMPTZ '2010-12-01 08:26:00+02' AS z, 'x'::BLOB AS b, NULL::INT AS n) "
+        f"TO '{file}'"
+    )
+    assert read(cursor, file)[1] == [
+        ("17850", "2.55", "nan", "1.10", "2010-12-01 08:26:00", "2010-12-01 06:26:00Z", "x", None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", b"", "is empty"),
+        ("a.csv.gz", gzip.compress(b""), "is empty when unpacked"),
+        ("a.csv", b"customer_id,item\n", "no rows"),
+        ("a.csv.gz", gzip.compress(b"a,b\n" * 1000)[:30], "damaged"),
+        ("a.parquet", b"PAR1" + bytes(100), "cannot be read"),
+        ("a.json", b'[{"a": 1}, {"b', "cannot be read"),
+        ("a.jsonl", b"[1, 2]\n", "cannot be read|no JSON objects"),
+        ("a.jsonl", b"1\n2\n", "no JSON objects"),
+        ("a.xlsx", b"PK\x03\x04" + bytes(50), "Excel"),
+        ("a.csv", "a,b\n1,2\n".encode("utf-16-be").join([b"\xfe\xff", b""]), "UTF-16"),
+        ("a.duckdb", bytes(8) + b"DUCK" + bytes(50), "DuckDB file"),
+    ],
+)
+def test_unusable_files(
+    cursor: duckdb.DuckDBPyConnection, tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput, match=words) as caught:
+        read(cursor, tmp_path / name)
+    error = caught.value
+    assert (error.reason, error.metadata) == (REASON, {"path": str(tmp_path / name)})
+    assert "\n" not in error.message
+
+
+def test_no_file_and_a_folder(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="does not exist") as caught:
+        read(cursor, tmp_path / "none.csv")
+    assert caught.value.reason == REASON
+    with pytest.raises(InvalidInput, match="is a folder"):
+        read(cursor, tmp_path)
