@@ -35,7 +35,7 @@ clean: ## remove the environment and what tools left behind
 
 $(VENV)/.dev: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-		{ echo "Visavis needs Python 3.11 or later, $(PYTHON) is: $$($(PYTHON) --version 2>&1); try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+		{ echo "Visavis needs Python 3.11 or later, $(PYTHON) is: $$($(PYTHON) --version 2>&1 | head -n 1); try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "setting up $(VENV), once; this takes a minute or two" >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) hatchling editables

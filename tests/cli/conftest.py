@@ -105,18 +105,23 @@ def fitted(sales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(fitted: Path, tmp_path: Path) -> Path:
     """A fitted store of the test's own."""
-    return Path(shutil.copy(fitted, tmp_path / "shop.duckdb"))
+    return _copy(fitted, tmp_path)
 
 
 @pytest.fixture(scope="session")
 def served(fitted: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A fitted store that a server owns."""
-    data = Path(shutil.copy(fitted, tmp_path_factory.mktemp("served") / "shop.duckdb"))
+    data = _copy(fitted, tmp_path_factory.mktemp("served"))
     process = start_server(data)
     assert process.stdout is not None
     line = process.stdout.readline()
     yield Served(data, line.split(" at ")[1].split(";")[0], process)
     stop_server(process, signal.SIGTERM)
+
+
+def _copy(data: Path, folder: Path) -> Path:
+    shutil.copytree(f"{data}.d", folder / f"{data.name}.d")
+    return Path(shutil.copy(data, folder))
 
 
 def start_server(data: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -63,7 +63,7 @@ def test_refused_rows_are_counted_told_and_kept(run: Command, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "does not exist"),
+        (None, "there is no file"),
         (b"", "empty"),
         (HEADER.encode(), "no rows"),
         (b"a,b\n1,2\n", "--item COLUMN"),
@@ -79,6 +79,7 @@ def test_a_file_that_cannot_be_used(run: Command, tmp_path: Path, content: bytes
     assert ended.code == 1
     assert said in ended.err.splitlines()[-1]
     assert ended.err.splitlines()[-1].startswith("visavis: ")
+    assert Path("new.duckdb").exists() == (content is not None)
 
 
 def test_a_column_that_the_file_lacks(run: Command, sales: Path) -> None:

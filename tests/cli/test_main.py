@@ -146,6 +146,12 @@ def test_wrong_options_of_every_command(run: Command, arguments: tuple[str, ...]
     assert ended.err.count("\n") == 1
 
 
+def test_options_before_and_after_the_command(run: Command, fitted: Path) -> None:
+    assert run("--data", fitted, "--format", "json", "status").json["generation"] == 1
+    assert run("--data", "other.duckdb", "--format", "json", "status", "--data", fitted).json["generation"] == 1
+    assert run("--format", "json", "status", "--format", "table", "--data", fitted).out.startswith("store")
+
+
 def test_the_store_of_the_environment(run: Command, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISAVIS_DATA", str(fitted))
     assert str(fitted) in run("status").out

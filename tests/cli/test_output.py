@@ -58,20 +58,20 @@ def test_a_table_is_cut_to_the_width(width: int) -> None:
     assert lines[1].endswith("…")
 
 
-def test_a_line_is_cut_and_safe() -> None:
+def test_a_line_is_safe_and_whole() -> None:
     out, raw = _output(width=10)
-    out.line("0123456789")
-    out.line("01234567\n90")
-    assert raw.getvalue().decode() == "0123456789\n01234567\\…\n"
+    out.line("a path to copy\n/somewhere")
+    assert raw.getvalue().decode() == "a path to copy\\n/somewhere\n"
 
 
 def test_an_encoding_that_lacks_signs() -> None:
     out, raw = _output("ascii", width=8)
     out.line("café ☕ au lait")
+    out.table(("name",), [("a name too long",)])
     out.json({"name": "☕"})
     text = raw.getvalue().decode("ascii")
-    assert text.startswith(r"caf\xe9 ")
-    assert json.loads(text.partition("\n")[2]) == {"name": "☕"}
+    assert text.startswith("caf\\xe9 \\u2615 au lait\nname\na name ~\n{")
+    assert json.loads(text.partition("~\n")[2]) == {"name": "☕"}
 
 
 def test_json_of_values() -> None:

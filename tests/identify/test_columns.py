@@ -80,7 +80,9 @@ def test_known_files_need_no_names(profiles: list[ColumnProfile], expected: dict
 def test_the_data_decide_where_names_mislead() -> None:
     # A column called time that holds 07:30 is no time of a purchase; a price that is no number is no price.
     profiles = [text("time"), time("date"), text("sku"), text("price")]
-    assert roles(lay_out(profiles, {}), profiles) == {"time": "date", "item": "sku"}
+    layout = lay_out(profiles, {})
+    assert roles(layout, profiles) == {"time": "date", "item": "sku"}
+    assert [note.split()[1] for note in layout.notes] == ["price"], "what was left out in spite of its name is told"
 
 
 def test_the_only_column_of_times_is_the_time() -> None:

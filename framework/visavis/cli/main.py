@@ -25,10 +25,12 @@ from visavis.cli.commands import (
     segments,
     send,
     serve,
+    settings,
     similar,
     snapshot,
     status,
 )
+from visavis.cli.options import add_everywhere
 from visavis.cli.output import Output, safe
 from visavis.cli.warnings import warnings_told
 from visavis.errors import InvalidInput, VisavisError
@@ -46,6 +48,7 @@ COMMANDS = (
     plugins,
     snapshot,
     status,
+    settings,
     doctor,
     demo,
 )
@@ -71,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"visavis {__version__}")
+    add_everywhere(parser, defaults=True)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     for command in COMMANDS:
         command.add(commands)

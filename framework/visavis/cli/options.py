@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
+from visavis.cli.output import Output
 from visavis.errors import InvalidInput
 from visavis.model import AttributeFilter, CustomerRef, Identifier
 
-
-class Run(Protocol):
-    """What a command module's `run` is."""
-
-    def __call__(self, args: argparse.Namespace, out: Any) -> int: ...
+Run = Callable[[argparse.Namespace, Output], int]
+"""What a command module's `run` is: arguments and output in, exit code out."""
 
 
 def add_command(
@@ -27,12 +26,26 @@ def add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
-    every = parser.add_argument_group("options of every command")
-    every.add_argument("--data", metavar="FILE", help="the store (default: VISAVIS_DATA, then visavis.duckdb)")
-    every.add_argument("--format", choices=("table", "json"), default="table", help="what to print (default: table)")
-    every.add_argument("--plugins-dir", metavar="FOLDER", help="load the plugin modules of a folder, too")
-    every.add_argument("--config", metavar="FILE", help="settings (default: VISAVIS_CONFIG, then visavis.toml)")
+    # Without defaults here, what stood before the command holds.
+    add_everywhere(parser, defaults=False)
     return parser
+
+
+def add_everywhere(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
+    """The options that may stand before and after the command."""
+    nothing = None if defaults else argparse.SUPPRESS
+    table = "table" if defaults else argparse.SUPPRESS
+    every = parser.add_argument_group("options of every command")
+    every.add_argument(
+        "--data", default=nothing, metavar="FILE", help="the store (default: VISAVIS_DATA, then visavis.duckdb)"
+    )
+    every.add_argument("--format", default=table, choices=("table", "json"), help="what to print (default: table)")
+    every.add_argument(
+        "--plugins-dir", default=nothing, metavar="FOLDER", help="load the plugin modules of a folder, too"
+    )
+    every.add_argument(
+        "--config", default=nothing, metavar="FILE", help="settings (default: VISAVIS_CONFIG, then visavis.toml)"
+    )
 
 
 def add_customer(parser: argparse.ArgumentParser) -> None:
@@ -121,4 +134,4 @@ def _number(text: str, value: str) -> float:
         raise InvalidInput(f"--filter is {text!r}, and {value!r} is no number") from None
 
 
-__all__ = ["Run", "add_command", "add_customer", "add_ranking", "customer_of", "ranking_of"]
+__all__ = ["Run", "add_command", "add_customer", "add_everywhere", "add_ranking", "customer_of", "ranking_of"]

@@ -19,7 +19,7 @@ _JOINER = "\u200d"  # joins emoji; the only invisible character that is let thro
 
 
 class Output:
-    """Where a command's answer goes. `width` None means as wide as the terminal, unlimited where there is none."""
+    """Where a command's answer goes. `width` is that of tables; None means the terminal's, or as wide as need be."""
 
     def __init__(self, stream: TextIO, *, as_json: bool = False, width: int | None = None) -> None:
         self._stream = stream
@@ -30,8 +30,8 @@ class Output:
         self._width = width
 
     def line(self, text: str = "") -> None:
-        """One line, control characters escaped, cut to the width."""
-        self._write(self._cut(safe(text)))
+        """One line, control characters escaped; never cut, for it may hold a path or a command to copy."""
+        self._write(safe(text))
 
     def json(self, value: object) -> None:
         """A value as JSON; dataclasses become objects, times ISO 8601."""
@@ -62,9 +62,8 @@ class Output:
         """Hand on what was printed."""
         self._do(self._stream.flush)
 
-    def _cut(self, text: str, width: int | None = None) -> str:
-        width = self._width if width is None else width
-        if width is None or columns_of(text) <= width:
+    def _cut(self, text: str, width: int) -> str:
+        if columns_of(text) <= width:
             return text
         mark = "…" if self.utf8 else "~"
         kept = ""

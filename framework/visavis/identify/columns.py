@@ -44,15 +44,16 @@ An `id` is never guessed: numbers that repeat from file to file would make new r
 NEEDED = ("item", "time")
 _NUMERIC = frozenset({"quantity", "price", "amount", "cost", "discount", "tax", "rating"})
 _MOST_KINDS = 100
-_ENOUGH = 0.9
+_MOST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The place of each role's column, and the roles that nobody named."""
+    """The place of each role's column, the roles that nobody named, and which names were not believed."""
 
     places: Mapping[str, int]
     guessed: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def lay_out(profiles: Sequence[ColumnProfile], named: Mapping[str, str]) -> Layout:
@@ -71,7 +72,7 @@ def lay_out(profiles: Sequence[ColumnProfile], named: Mapping[str, str]) -> Layo
             places[role] = _find(columns, role, column)
         elif role == "time":
             raise InvalidInput([FieldViolation("columns['time']", "cannot be switched off; name the column of times")])
-    guessed = []
+    guessed: list[str] = []
     for role, synonyms in NAMES.items():
         if role in named:
             continue
@@ -84,7 +85,20 @@ def lay_out(profiles: Sequence[ColumnProfile], named: Mapping[str, str]) -> Layo
         places["time"] = only
         guessed.append("time")
     _check_needed(columns, places, named)
-    return Layout(places, tuple(guessed))
+    return Layout(places, tuple(guessed), _doubts(profiles, places, named))
+
+
+def _doubts(profiles: Sequence[ColumnProfile], places: Mapping[str, int], named: Mapping[str, str]) -> tuple[str, ...]:
+    """A line for each column that has the name of a role that nothing fills, but not its data."""
+    taken = set(places.values())
+    columns = [profile.name for profile in profiles]
+    return tuple(
+        f"column {columns[place]} was not taken for the {role}: its values do not fit; name it if it is"
+        for role, synonyms in NAMES.items()
+        if role not in places and role not in named
+        for place in _candidates(columns, synonyms.split())
+        if place not in taken and profiles[place].filled
+    )
 
 
 def _find(columns: Sequence[str], role: str, column: str) -> int:
@@ -132,9 +146,9 @@ def _fits(role: str, profile: ColumnProfile) -> bool:
     if not profile.filled:
         return False
     if role in _NUMERIC:
-        return profile.numbers >= _ENOUGH * profile.filled
+        return profile.numbers > _MOST * profile.filled
     if role == "time":
-        return profile.times >= _ENOUGH * profile.filled
+        return profile.times > _MOST * profile.filled
     if role == "kind":
         return profile.distinct <= _MOST_KINDS
     return True
@@ -147,8 +161,8 @@ def _only_time(profiles: Sequence[ColumnProfile], places: Mapping[str, int]) -> 
         for place, profile in enumerate(profiles)
         if place not in places.values()
         and profile.filled
-        and profile.times >= _ENOUGH * profile.filled
-        and profile.numbers < profile.filled / 2
+        and profile.times > _MOST * profile.filled
+        and profile.numbers < _MOST * profile.filled
     ]
     return found[0] if len(found) == 1 else None
 

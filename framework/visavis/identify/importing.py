@@ -10,23 +10,19 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from visavis import kernels
 from visavis.config import Settings
 from visavis.errors import StoreUnwritable
 from visavis.identify.checks import Violations, check_id, check_word, shorten
 from visavis.identify.columns import Layout, lay_out
+from visavis.identify.storing import store_rows
 from visavis.live import Live
 from visavis.live.state import now_us
 from visavis.model import ImportReport, Progress, RejectedRow
 from visavis.money import is_currency
-from visavis.store import Operation, Store, Transaction
+from visavis.store import Store
 from visavis.store.imports import (
     Checked,
     check_rows,
@@ -37,30 +33,11 @@ from visavis.store.imports import (
     staging,
     write_rejects,
 )
-from visavis.store.items import ItemRow
-from visavis.store.loading import (
-    ItemDetails,
-    Loaded,
-    fresh_customers,
-    fresh_items,
-    fresh_kinds,
-    link_returns,
-    list_fresh,
-    load_chunk,
-    make_ready,
-    note_codes,
-    note_kinds,
-    return_candidates,
-)
 from visavis.store.sources import FORMATS, Staged, stage
 
 if TYPE_CHECKING:
     import duckdb
 
-T = TypeVar("T")
-
-CHUNK_ROWS = 100_000
-ENCODE_IDS = 20_000
 SAMPLES = 20
 _FORMAT_WORDS = {"json": "jsonl", "ndjson": "jsonl", "tsv": "csv"}
 _DELIMITER_WORDS = {"tab": "\t", "\\t": "\t"}
@@ -77,24 +54,6 @@ class _Options(NamedTuple):
     time_zone: str
     format: str
     delimiter: str
-
-
-class _Encoded(NamedTuple):
-    """Codes int32 [n] of a page of ids, and how many ids were new."""
-
-    codes: NDArray[np.int32]
-    new: int
-
-
-class _Added(NamedTuple):
-    """What the step `store` did."""
-
-    rows: int = 0
-    without_customer: int = 0
-    returns: int = 0
-    linked: int = 0
-    new_customers: int = 0
-    new_items: int = 0
 
 
 def import_file(
@@ -133,6 +92,7 @@ def import_file(
             total = staged.rows + staged.broken
             tell(Progress("read", total, total))
             layout = lay_out(profile_columns(cursor, schema, staged.columns), columns or {})
+            unnamed = _unnamed_customer(layout, columns or {})
             fields = {role: staged.columns[place] for role, place in layout.places.items()}
             tell(Progress("check", 0, total))
             checked, notes = _check(cursor, schema, staged, layout, options, settings)
@@ -145,7 +105,7 @@ def import_file(
                 write_rejects(cursor, schema, staged.columns, fields, target)
                 written = str(target)
             tell(Progress("check", total, total))
-            added = _store(store, live, cursor, schema, checked, options.source, tell)
+            added = store_rows(store, live, cursor, schema, checked, options.source, fields, tell)
     rejected = sum(checked.rejected.values())
     return ImportReport(
         source=options.source,
@@ -161,7 +121,7 @@ def import_file(
         new_items=added.new_items,
         columns=fields,
         guessed=layout.guessed,
-        notes=(*staged.notes, *notes),
+        notes=(*staged.notes, *layout.notes, *unnamed, *notes),
         rejects_path=written,
         samples=samples,
         seconds=time.monotonic() - started,
@@ -199,6 +159,12 @@ def _check_options(
     return _Options(source, kind, currency, time_zone, format_, delimiter)
 
 
+def _unnamed_customer(layout: Layout, columns: Mapping[str, str]) -> tuple[str, ...]:
+    if "customer" in layout.places or "customer" in columns:
+        return ()
+    return ("no column of customers was found: all rows count for nobody; name one with --customer COLUMN",)
+
+
 def _check(
     cursor: duckdb.DuckDBPyConnection,
     schema: str,
@@ -228,107 +194,6 @@ def _check(
     return check_rows(cursor, schema, plan), notes + plan.notes
 
 
-def _store(
-    store: Store,
-    live: Live,
-    cursor: duckdb.DuckDBPyConnection,
-    schema: str,
-    checked: Checked,
-    source: str,
-    tell: Callable[[Progress], None],
-) -> _Added:
-    """Give codes to ids, link returns, and load chunk by chunk; memory is brought up to date whatever happens."""
-    new_customers, new_items, kinds = _encode(store, live, cursor, schema)
-    ready = make_ready(cursor, schema)
-    if "return" in kinds:
-        _link_returns(cursor, schema, live)
-    added = _Added(new_customers=new_customers, new_items=new_items)
-    tell(Progress("store", 0, ready))
-    try:
-        for start in range(0, ready, CHUNK_ROWS):
-            loaded = store.writer.run(_chunk_operation(live, schema, start, checked.sequence, source))
-            added = added._replace(
-                rows=added.rows + len(loaded.hashes),
-                without_customer=added.without_customer + loaded.without_customer,
-                returns=added.returns + loaded.returns,
-                linked=added.linked + loaded.linked,
-            )
-            tell(Progress("store", min(start + CHUNK_ROWS, ready), ready))
-    finally:
-        if added.rows:
-            live.rebuild_histories()
-    return added
-
-
-def _encode(store: Store, live: Live, cursor: duckdb.DuckDBPyConnection, schema: str) -> tuple[int, int, list[str]]:
-    """Codes for all ids of the rows to be stored: how many customers and items are new, and the kinds."""
-    n_customers, n_items = list_fresh(cursor, schema)
-    new_customers = new_items = 0
-    at = now_us()
-    for start in range(0, n_customers, ENCODE_IDS):
-        customers = fresh_customers(cursor, schema, start, ENCODE_IDS)
-        encoded = store.writer.run(_operation(partial(_encode_customers, live, customers, at)))
-        note_codes(cursor, schema, "customer", customers, encoded.codes)
-        new_customers += encoded.new
-    for start in range(0, n_items, ENCODE_IDS):
-        items = fresh_items(cursor, schema, start, ENCODE_IDS)
-        encoded = store.writer.run(_operation(partial(_encode_items, live, items, at)))
-        note_codes(cursor, schema, "item", [item.item_id for item in items], encoded.codes)
-        new_items += encoded.new
-    kinds = fresh_kinds(cursor, schema)
-    note_kinds(cursor, schema, kinds, store.writer.run(_operation(lambda tx: live.kinds.encode(tx, kinds))))
-    return new_customers, new_items, kinds
-
-
-def _operation(apply: Callable[[Transaction], T]) -> Operation[T]:
-    # Alone in its transaction: it is large, and what is new in it is told by what was committed before.
-    return Operation(apply, exclusive=True)
-
-
-def _chunk_operation(live: Live, schema: str, start: int, since: int, source: str) -> Operation[Loaded]:
-    def apply(tx: Transaction) -> Loaded:
-        return load_chunk(tx, schema, start, CHUNK_ROWS, since=since, source=source, recorded_at=now_us())
-
-    return Operation(apply, committed=lambda loaded: live.known_ids.add(loaded.hashes), exclusive=True)
-
-
-def _encode_customers(live: Live, customers: list[str], at: int, tx: Transaction) -> _Encoded:
-    new = sum(live.identities.find(customer).identity < 0 for customer in customers)
-    return _Encoded(live.identities.encode(tx, customers, at), new)
-
-
-def _encode_items(live: Live, items: list[ItemDetails], at: int, tx: Transaction) -> _Encoded:
-    new = sum(live.catalog.ids.find(item.item_id) < 0 for item in items)
-    codes = live.catalog.encode(tx, [item.item_id for item in items], at)
-    changed = []
-    for code, item in zip(codes.tolist(), items, strict=True):
-        row = live.catalog.pending_row(code)
-        completed = _complete(row, item)
-        if completed != row:
-            changed.append(completed)
-    live.catalog.replace(tx, changed, at)
-    return _Encoded(codes, new)
-
-
-def _complete(row: ItemRow, item: ItemDetails) -> ItemRow:
-    """What the catalogue says stands; the file only fills in what is empty."""
-    row = row._replace(
-        name=row.name or item.name, category=row.category or item.category, brand=row.brand or item.brand
-    )
-    if row.price_minor is None and item.price_minor is not None:
-        row = row._replace(price_minor=item.price_minor, currency=item.currency)
-    return row
-
-
-def _link_returns(cursor: duckdb.DuckDBPyConnection, schema: str, live: Live) -> None:
-    found = return_candidates(cursor, schema, live.identities.owners)
-    if not len(found.group):
-        return
-    reversed_row, _ = kernels.match_returns(found.group, found.is_return, found.quantity, found.price)
-    linked = np.flatnonzero(found.is_return & found.is_fresh & (reversed_row >= 0))
-    link_returns(cursor, schema, linked, reversed_row[linked])
-
-
 def _default_rejects(store: Store, source: str) -> Path:
     folder = store.folder / "rejects"
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
@@ -348,4 +213,4 @@ def _make_writable(target: Path) -> None:
         ) from None
 
 
-__all__ = ["CHUNK_ROWS", "ENCODE_IDS", "SAMPLES", "import_file"]
+__all__ = ["SAMPLES", "import_file"]

@@ -22,7 +22,6 @@ import duckdb
 from visavis.errors import InvalidInput, NotFound
 
 FORMATS = ("csv", "parquet", "jsonl")
-REASON = "FILE_UNREADABLE"
 _HEAD_BYTES = 1 << 18
 _DELIMITERS = ",;\t|"
 _JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
@@ -85,7 +84,7 @@ def stage(
 
 def unreadable(path: Path, what: str) -> InvalidInput:
     """The error of a file that cannot be used."""
-    return InvalidInput(f"{path} {what}", reason=REASON, metadata={"path": str(path)})
+    return InvalidInput(f"{path} {what}", reason="FILE_UNREADABLE", metadata={"path": str(path)})
 
 
 def quote(text: str) -> str:
@@ -112,7 +111,7 @@ def _open(cursor: duckdb.DuckDBPyConnection, path: Path, link: Path) -> _File:
     if path.is_dir():
         raise unreadable(path, "is a folder; name one file")
     if not path.exists():
-        raise NotFound(f"{path} does not exist; check the name", reason=REASON, metadata=metadata)
+        raise NotFound(f"{path} does not exist; check the name", reason="FILE_UNREADABLE", metadata=metadata)
     if not path.is_file():
         raise unreadable(path, "is no regular file; write its content to a file first")
     try:
@@ -123,7 +122,7 @@ def _open(cursor: duckdb.DuckDBPyConnection, path: Path, link: Path) -> _File:
     if not head:
         raise unreadable(path, "is empty; there is nothing to import")
     link.symlink_to(path.absolute())
-    compression = "none"
+    compression = "uncompressed"
     if head[:2] == b"\x1f\x8b":
         compression = "gzip"
         try:
@@ -304,4 +303,4 @@ def _count(cursor: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(cursor.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
 
 
-__all__ = ["FORMATS", "REASON", "Staged", "quote", "stage", "unreadable"]
+__all__ = ["FORMATS", "Staged", "quote", "stage", "unreadable"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from visavis.config import Settings
 from visavis.errors import NotAStore, NotFound, StoreUnwritable
-from visavis.store.database import Database
+from visavis.store.database import Database, check_file
 from visavis.store.high_water import HighWater, Mark, check
 from visavis.store.migrations import migrate, table_names
 from visavis.store.owner import Owner, side_folder
@@ -61,6 +61,8 @@ class Store:
                 reason="NOT_A_STORE",
                 metadata={"path": str(path)},
             )
+        # Before the side folder is made: none is left beside a file that is no store.
+        check_file(path)
         folder = make_side_folder(path)
         owner = Owner.acquire(folder, data=path, purpose=purpose)
         try:

@@ -33,6 +33,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_REQUEST_ID_REUSED: _ClassVar[ErrorReason]
     ERROR_REASON_FIT_RUNNING: _ClassVar[ErrorReason]
     ERROR_REASON_TOO_MANY_KINDS: _ClassVar[ErrorReason]
+    ERROR_REASON_FILE_UNREADABLE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_INVALID_FIELD: ErrorReason
@@ -60,3 +61,4 @@ ERROR_REASON_IDENTIFIER_TAKEN: ErrorReason
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
 ERROR_REASON_FIT_RUNNING: ErrorReason
 ERROR_REASON_TOO_MANY_KINDS: ErrorReason
+ERROR_REASON_FILE_UNREADABLE: ErrorReason

@@ -166,7 +166,11 @@ def _change(client: Client, shop: SimulatedShop, chosen: list[str], before: Reco
     after = client.recommend(customer, _COUNT)
     story.parts["after"] = _show(after, story)
     known = {one.item_id for one in before.items}
-    added = [one.name for one in after.items if one.item_id not in known]
+    added = [
+        one.name
+        for one in after.items
+        if one.item_id not in known and any(reason.item_id in items for reason in one.reasons)
+    ]
     story.say(f"New in the list, because of that: {'; '.join(added) or 'nothing, this time'}")
 
 

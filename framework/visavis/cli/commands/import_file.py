@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from visavis.cli.options import add_command
 from visavis.cli.output import Output
 from visavis.cli.progress import ProgressReport
 from visavis.cli.session import open_shop
+from visavis.errors import NotFound
 from visavis.model import ImportReport
 
 # Role of the import -> what the option's help says. The option is the role's name, unless `_OPTIONS` has another.
@@ -68,6 +70,9 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     """Import the file and say what became of each row."""
     named = {role: getattr(args, f"role_{role}") for role in ROLES if getattr(args, f"role_{role}") is not None}
+    if not Path(args.file).exists():
+        # Before a store is made for nothing.
+        raise NotFound(f"there is no file {args.file}; check the name", metadata={"path": args.file})
     with open_shop(args, create=True) as shop, ProgressReport(sys.stderr) as progress:
         report = shop.identify.import_file(
             args.file,

@@ -1,0 +1,299 @@
+"""Histories against a model that anybody can follow: all rows from the start, computed anew each time."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from visavis.history import DAY, Customers, Items
+from visavis.live.building import build
+from visavis.live.histories import Base, Histories, LateRow, basket_of_day
+from visavis.store.interactions import StoredRows, text_hash
+from visavis.testing import make_items
+
+KINDS = ["view", "purchase", "return", "skip"]
+VIEW, PURCHASE, RETURN, SKIP = range(4)
+
+
+class Event(NamedTuple):
+    """One interaction; `reverses` is the number of the event it names (−1: none), its own is its place."""
+
+    customer: int
+    item: int
+    kind: int
+    hour: int
+    quantity: float = 1.0
+    unit_price: float = 100.0
+    reverses: int = -1
+    order: str = ""
+
+
+events = st.builds(
+    Event,
+    customer=st.integers(-1, 2),
+    item=st.integers(0, 2),
+    kind=st.sampled_from([VIEW, PURCHASE, PURCHASE, PURCHASE, RETURN, RETURN, SKIP]),
+    hour=st.integers(0, 60),
+    quantity=st.sampled_from([0.1, 0.25, 1.0, 2.0, 3.0]),
+    unit_price=st.sampled_from([100.0, 150.0, float("nan")]),
+    reverses=st.integers(-1, 8),
+    order=st.sampled_from(["", "o1", "o2"]),
+)
+
+
+@dataclass
+class Left:
+    """An event and what is left of it."""
+
+    event: Event
+    quantity: float
+
+
+def naive(log: list[Event]) -> list[Left]:
+    """Take returns off, one by one, in words: first those that name a purchase, then the rest from the latest back."""
+    left = [Left(event, event.quantity) for event in log]
+    returns = [(n, e) for n, e in enumerate(log) if e.kind == RETURN and e.customer >= 0]
+    named: dict[int, list[int]] = {}
+    for n, event in returns:
+        target = event.reverses
+        if 0 <= target < len(log):
+            other = log[target]
+            if (other.kind, other.customer, other.item) == (PURCHASE, event.customer, event.item):
+                named.setdefault(target, []).append(n)
+    for target, takers in named.items():
+        wanted = sum(log[n].quantity for n in takers)
+        taken = min(wanted, log[target].quantity)
+        left[target].quantity = round(left[target].quantity - taken, 9)
+        for n in takers:
+            left[n].quantity = round(log[n].quantity * (1 - taken / wanted), 9)
+    by_time = sorted(range(len(log)), key=lambda n: log[n].hour)
+    for n in (n for n in by_time if log[n].kind == RETURN and log[n].customer >= 0 and left[n].quantity > 0):
+        event = log[n]
+        earlier = [
+            m
+            for m in by_time[: by_time.index(n)]
+            if log[m].kind == PURCHASE and (log[m].customer, log[m].item) == (event.customer, event.item)
+        ]
+        for same_price in (True, False):
+            for m in reversed(earlier):
+                if same_price and log[m].unit_price != event.unit_price:
+                    continue
+                taken = min(left[n].quantity, left[m].quantity)
+                left[n].quantity = round(left[n].quantity - taken, 9)
+                left[m].quantity = round(left[m].quantity - taken, 9)
+    return left
+
+
+def expected(log: list[Event], customer: int) -> list[tuple[object, ...]]:
+    kept = [
+        one
+        for one in naive(log)
+        if one.event.customer == customer and not (one.event.kind == PURCHASE and one.quantity <= 0)
+    ]
+    kept.sort(key=lambda one: one.event.hour)
+    return [
+        (one.event.item, one.event.kind, one.event.hour * DAY // 24, pytest.approx(one.quantity, abs=1e-6))
+        for one in kept
+    ]
+
+
+def stored(log: list[Event], sequence: int) -> StoredRows:
+    return StoredRows(
+        sequence=sequence,
+        identity=np.array([e.customer for e in log], dtype=np.int32),
+        item=np.array([e.item for e in log], dtype=np.int32),
+        kind=np.array([e.kind for e in log], dtype=np.uint16),
+        time=np.array([e.hour * DAY // 24 for e in log], dtype=np.int64),
+        quantity=np.array([e.quantity for e in log], dtype=np.float64),
+        amount=np.array([e.quantity * e.unit_price for e in log], dtype=np.float64),
+        rating=np.full(len(log), np.nan),
+        basket=np.array([text_hash(e.order) >> 1 if e.order else -1 for e in log], dtype=np.int64),
+        id_hash=np.array([text_hash(str(n)) for n in range(len(log))], dtype=np.uint64),
+        reverses=np.array([text_hash(str(e.reverses)) if e.reverses >= 0 else 0 for e in log], dtype=np.uint64),
+        currency="EUR",
+    )
+
+
+def items() -> Items:
+    return make_items(3)
+
+
+def base_of(log: list[Event], sequence: int, n_customers: int = 3) -> Base:
+    return build(stored(log, sequence), np.arange(3, dtype=np.int32), KINDS, items(), n_customers, 0).base
+
+
+def late(number: int, event: Event, sequence: int) -> LateRow:
+    time = event.hour * DAY // 24
+    return LateRow(
+        sequence,
+        event.item,
+        event.kind,
+        time,
+        event.quantity,
+        event.quantity * event.unit_price,
+        float("nan"),
+        text_hash(event.order) >> 1 if event.order else basket_of_day(event.customer, time),
+        text_hash(str(number)),
+        text_hash(str(event.reverses)) if event.reverses >= 0 else 0,
+    )
+
+
+def read(histories: Histories, *customers: int) -> Customers:
+    return histories.of(np.array(customers, dtype=np.int32), [""] * len(customers), KINDS, 0)
+
+
+def rows(customers: Customers, place: int = 0) -> list[tuple[object, ...]]:
+    one = slice(customers.indptr[place], customers.indptr[place + 1])
+    return list(
+        zip(
+            customers.item[one].tolist(),
+            customers.kind[one].tolist(),
+            customers.time[one].tolist(),
+            customers.quantity[one].tolist(),
+            strict=True,
+        )
+    )
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(
+    first=st.lists(events, max_size=6),
+    batches=st.lists(st.tuples(st.lists(events, max_size=4), st.sampled_from(["", "swap", "stale"])), max_size=5),
+)
+def test_memory_is_what_the_whole_log_says(
+    first: list[Event], batches: list[tuple[list[Event], str]]
+) -> None:
+    log = list(first)
+    histories = Histories(base_of(log, 0))
+    for sequence, (batch, then) in enumerate(batches, 1):
+        read_early = base_of(log, sequence - 1)
+        start = len(log)
+        log += batch
+        histories.append(
+            np.array([event.customer for event in batch], dtype=np.int32),
+            [late(start + n, event, sequence) for n, event in enumerate(batch)],
+            PURCHASE,
+            RETURN,
+        )
+        if then == "swap":
+            histories.swap(base_of(log, sequence), PURCHASE, RETURN)
+        if then == "stale":
+            # A fit read the store, then this batch came, then the fit is served.
+            histories.swap(read_early, PURCHASE, RETURN)
+        for customer in range(3):
+            assert rows(read(histories, customer)) == expected(log, customer)
+    rebuilt = Histories(base_of(log, len(batches)))
+    for column in ("indptr", "item", "kind", "time", "quantity", "rating", "basket"):
+        np.testing.assert_array_equal(
+            getattr(read(histories, 0, 1, 2, -1), column), getattr(read(rebuilt, 0, 1, 2, -1), column), err_msg=column
+        )
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(log=st.lists(events, max_size=12))
+def test_the_history_of_a_fit_says_the_same(log: list[Event]) -> None:
+    history = build(stored(log, 0), np.arange(3, dtype=np.int32), KINDS, items(), 3, 0).history
+    for customer in range(3):
+        mine = np.flatnonzero(history.customer == customer)
+        found = list(
+            zip(
+                history.item[mine].tolist(),
+                history.kind[mine].tolist(),
+                history.time[mine].tolist(),
+                history.quantity[mine].tolist(),
+                strict=True,
+            )
+        )
+        assert found == expected(log, customer)
+    assert (np.diff(history.customer) >= 0).all()
+    assert (history.customer < 0).sum() == sum(event.customer < 0 for event in log)
+
+
+def test_what_came_back_wholly_is_gone_in_spite_of_floating_point() -> None:
+    log = [Event(0, 1, PURCHASE, 1, 0.3), Event(0, 1, RETURN, 2, 0.1), Event(0, 1, RETURN, 3, 0.2)]
+    assert [row[1] for row in rows(read(Histories(base_of(log, 0)), 0))] == [RETURN, RETURN]
+
+
+def test_a_return_goes_with_the_amount() -> None:
+    log = [Event(0, 1, PURCHASE, 1, 4.0, 100.0), Event(0, 1, RETURN, 2, 1.0, 100.0), Event(0, 2, RETURN, 3, 2.0, 50.0)]
+    history = build(stored(log, 0), np.arange(3, dtype=np.int32), KINDS, items(), 3, 0).history
+    assert history.amount.tolist() == [300.0, 0.0, 100.0]
+
+
+def test_baskets() -> None:
+    log = [
+        Event(0, 0, PURCHASE, 1, order="o1"),
+        Event(0, 1, PURCHASE, 30, order="o1"),
+        Event(0, 0, PURCHASE, 2),
+        Event(0, 1, PURCHASE, 3),
+        Event(0, 2, PURCHASE, 30),
+        Event(1, 0, PURCHASE, 2),
+        Event(-1, 0, PURCHASE, 2),
+        Event(-1, 1, PURCHASE, 2),
+        Event(-1, 0, PURCHASE, 2, order="o2"),
+        Event(-1, 1, PURCHASE, 2, order="o2"),
+    ]
+    history = build(stored(log, 0), np.arange(3, dtype=np.int32), KINDS, items(), 3, 0).history
+    of = {
+        key: basket
+        for key, basket in zip(
+            zip(history.customer.tolist(), (history.time * 24 // DAY).tolist(), history.item.tolist(), strict=True),
+            history.basket.tolist(),
+            strict=True,
+        )
+        if key[0] >= 0
+    }
+    assert of[0, 1, 0] == of[0, 30, 1] == text_hash("o1") >> 1
+    assert of[0, 2, 0] == of[0, 3, 1] == basket_of_day(0, 2 * DAY // 24)
+    assert len({of[0, 2, 0], of[0, 30, 2], of[1, 2, 0]}) == 3
+    nobody = history.basket[history.customer < 0].tolist()
+    # Two strangers of one day did not shop together.
+    assert len(set(nobody)) == 3
+    assert nobody[2] == nobody[3]
+
+
+def test_customers_unknown_to_the_base_are_read() -> None:
+    histories = Histories(base_of([], 0, n_customers=0))
+    histories.append(np.array([2, -1], dtype=np.int32), [late(0, Event(2, 1, VIEW, 1), 1)] * 2, PURCHASE, RETURN)
+    found = read(histories, -1, 0, 2, 2)
+    assert np.diff(found.indptr).tolist() == [0, 0, 1, 1]
+    assert len(read(histories)) == 0
+
+
+def test_reading_while_writing_sees_one_state_or_the_next() -> None:
+    """Each commit adds three rows; each swap moves them. A reader never counts them twice, or not at all."""
+    log: list[Event] = []
+    histories = Histories(base_of(log, 0))
+    stop, wrong = threading.Event(), []
+    written = [0]
+
+    def reading() -> None:
+        while not stop.is_set():
+            before = written[0]
+            count = len(read(histories, 1).item)
+            after = written[0]
+            if count % 3 or not before <= count <= after + 3:
+                wrong.append((before, count, after))
+
+    threads = [threading.Thread(target=reading) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for sequence in range(1, 150):
+        batch = [Event(1, n, VIEW, sequence % 40) for n in range(3)]
+        log += batch
+        histories.append(
+            np.ones(3, dtype=np.int32), [late(0, event, sequence) for event in batch], PURCHASE, RETURN
+        )
+        written[0] = len(log)
+        if sequence % 3 == 0:
+            histories.swap(base_of(log, sequence), PURCHASE, RETURN)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
