@@ -110,7 +110,9 @@ def answers(shop: Engine) -> list[Any]:
     ] + [shop.similar("i0")]
 
 
-def test_a_generation_is_served_after_reopening(open_shop: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_generation_is_served_after_reopening(
+    open_shop: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop = open_shop()
     record(shop)
     report = shop.fit()
@@ -256,7 +258,9 @@ def test_what_an_interrupted_fit_left_is_deleted(open_shop: Callable[..., Engine
     assert again.fit().generation == 2
     assert rows_of(again, "generations") == rows_of(again, "generation_arrays") == [1, 2]
     with again.store.cursor() as cursor:
-        twice = "SELECT count(*) FROM generation_arrays GROUP BY generation, kind, plugin, name, part HAVING count(*) > 1"
+        twice = (
+            "SELECT count(*) FROM generation_arrays GROUP BY generation, kind, plugin, name, part HAVING count(*) > 1"
+        )
         assert cursor.execute(twice).fetchall() == []
 
 

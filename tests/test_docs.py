@@ -26,7 +26,7 @@ def run(command: str, folder: Path) -> str:
     if words[0] == "visavis":
         words = [sys.executable, "-m", "visavis", *words[1:]]
     env = {key: value for key, value in os.environ.items() if not key.startswith("VISAVIS_")}
-    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=300)  # noqa: S603
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -51,14 +51,21 @@ def test_the_tour_ends_with_an_answer(tour: Path) -> None:
 def test_python_examples(tour: Path) -> None:
     opened, connected, plugin = blocks("python")
     assert "visavis.open" in opened
-    assert "because you bought" in subprocess.run(
-        [sys.executable, "-c", opened], cwd=tour, capture_output=True, text=True, check=True, timeout=120
-    ).stdout
+    assert (
+        "because you bought"
+        in subprocess.run(
+            [sys.executable, "-c", opened], cwd=tour, capture_output=True, text=True, check=True, timeout=120
+        ).stdout
+    )
 
     serve = next(line for block in blocks("sh") for line in block.splitlines() if line.startswith("visavis serve"))
     words = serve.replace("127.0.0.1:50051", "127.0.0.1:0").split()[1:]
     with subprocess.Popen(
-        [sys.executable, "-m", "visavis", *words], cwd=tour, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-m", "visavis", *words],
+        cwd=tour,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as server:
         try:
             assert server.stdout is not None
@@ -83,9 +90,7 @@ def test_python_examples(tour: Path) -> None:
 
     (tour / "my_plugins").mkdir()
     (tour / "my_plugins" / "cheapest.py").write_text(plugin)
-    fit, recommend = (
-        line for block in blocks("sh") for line in block.splitlines() if "--plugins-dir" in line
-    )
+    fit, recommend = (line for block in blocks("sh") for line in block.splitlines() if "--plugins-dir" in line)
     assert "cheapest" in run(fit, tour)
     assert "by cheapest" in run(recommend, tour)
 
@@ -99,7 +104,12 @@ def test_sql_examples(tour: Path) -> None:
         "        assert copy.execute(statement).fetchall(), statement\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tour, input=";".join(blocks("sql")), capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script],
+        cwd=tour,
+        input=";".join(blocks("sql")),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
 

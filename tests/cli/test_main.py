@@ -16,7 +16,8 @@ from visavis.cli.main import COMMANDS, build_parser
 from visavis.errors import FieldViolation, InvalidInput
 
 NAMES = [
-    "import", "fit", "recommend", "similar", "profile", "segments", "consent", "send", "serve", "plugins", "snapshot",
+    "import", "fit", "recommend", "similar", "profile", "segments", "consent", "send", "serve", "plugins", "settings",
+    "snapshot",
     "status", "doctor", "demo",
 ]  # fmt: skip
 
@@ -33,9 +34,9 @@ def test_every_command_is_listed(run: Command) -> None:
 def test_help_holds_an_example_that_parses(run: Command, name: str) -> None:
     ended = run(name, "--help")
     assert ended.code == 0
-    line = ended.out.partition("example:\n")[2].strip()
-    assert line.startswith(f"visavis {name}")
-    assert build_parser().parse_args(line.split()[1:]).command == name
+    variables, _, line = ended.out.partition("example:\n")[2].strip().rpartition("visavis ")
+    assert all("=" in one for one in variables.split())
+    assert build_parser().parse_args(line.split()).command == name
 
 
 def test_version(run: Command, run_process: Command) -> None:
@@ -150,6 +151,21 @@ def test_options_before_and_after_the_command(run: Command, fitted: Path) -> Non
     assert run("--data", fitted, "--format", "json", "status").json["generation"] == 1
     assert run("--data", "other.duckdb", "--format", "json", "status", "--data", fitted).json["generation"] == 1
     assert run("--format", "json", "status", "--format", "table", "--data", fitted).out.startswith("store")
+
+
+def test_settings_tell_what_counts(run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "visavis.toml").write_text(
+        'currency = "GBP"\nlinger_ms = 2.5\n\n[plugins.popularity]\nwindow_days = 7\n'
+    )
+    monkeypatch.setenv("VISAVIS_CURRENCY", "SEK")
+    ended = run("settings", "--data", "mine.duckdb", "--format", "json")
+    assert ended.code == 0
+    values = ended.json["settings"]
+    assert (values["data"], values["currency"], values["linger_ms"]) == ("mine.duckdb", "SEK", 2.5)
+    assert ended.json["plugins"] == {"popularity": {"window_days": 7}}
+    table = run("settings").out
+    assert "VISAVIS_SHUTDOWN_GRACE_S" in table
+    assert "[plugins.popularity] window_days = 7" in table
 
 
 def test_the_store_of_the_environment(run: Command, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:

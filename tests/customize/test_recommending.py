@@ -48,7 +48,9 @@ def visavis_scorers():
 def record_board(shop: Engine) -> None:
     shop.identify.record(
         [
-            Interaction("purchase", f"c{event.customer}", f"i{event.item}", interaction_id=f"{event.customer}-{event.item}")
+            Interaction(
+                "purchase", f"c{event.customer}", f"i{event.item}", interaction_id=f"{event.customer}-{event.item}"
+            )
             for event in checkerboard(SIZE).events
         ]
     )
@@ -142,7 +144,11 @@ def test_excluded_items_are_left_out(board: Engine) -> None:
 
 def test_unknown_and_new_customers_are_told_that_it_is_not_personal(live_board: Engine) -> None:
     live_board.identify.upsert_customers([Customer("new")])
-    for ref, why in (("nobody", "unknown_customer"), ("new", "no_history"), (Identifier("email", "x"), "unknown_customer")):
+    for ref, why in (
+        ("nobody", "unknown_customer"),
+        ("new", "no_history"),
+        (Identifier("email", "x"), "unknown_customer"),
+    ):
         answer = live_board.recommend(ref, 5)
         assert (answer.fallback, answer.fallback_reason, answer.scorer) == (True, why, "popularity")
         assert "fall-back, not personal" in str(answer)
@@ -155,7 +161,10 @@ def test_unknown_and_new_customers_are_told_that_it_is_not_personal(live_board: 
 def test_an_objector_gets_what_a_stranger_gets(live_board: Engine) -> None:
     live_board.identify.set_consent("c0", Consent("personalization", False))
     for scorer in ("item_similarity", "popularity", "repeat"):
-        answer, stranger = live_board.recommend("c0", SIZE, scorer=scorer), live_board.recommend("nobody", SIZE, scorer=scorer)
+        answer, stranger = (
+            live_board.recommend("c0", SIZE, scorer=scorer),
+            live_board.recommend("nobody", SIZE, scorer=scorer),
+        )
         assert answer.items == stranger.items
         assert all(not reason.item_id for item in answer.items for reason in item.reasons)
     assert live_board.recommend("c0").fallback_reason == "objected"
@@ -172,7 +181,10 @@ def test_a_personal_fallback_is_not_asked_for_an_objector(open_shop: Callable[..
     shop.fit()
     shop.identify.set_consent("c0", Consent("personalization", False))
     assert {item.scorer for item in shop.recommend("c0", SIZE).items} == {"catalog"}
-    assert {item.scorer for item in shop.recommend("c1", SIZE, exclude_bought=False).items} >= {"repeat", "item_similarity"}
+    assert {item.scorer for item in shop.recommend("c1", SIZE, exclude_bought=False).items} >= {
+        "repeat",
+        "item_similarity",
+    }
 
 
 def test_what_was_acknowledged_shows_in_the_next_answer(live_board: Engine) -> None:
@@ -231,7 +243,8 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Any:
             [
                 Item("a", "A", category="tea", brand="x", price=Money(500, "EUR"),
                      attributes={"sizes": ("s", "m"), "weight": 2.0, "new": True, "code": 1234567.0}),
-                Item("b", "B", category="tea", brand="y", price=Money(1500, "EUR"), attributes={"sizes": ("l",), "weight": 5}),
+                Item("b", "B", category="tea", brand="y", price=Money(1500, "EUR"),
+                     attributes={"sizes": ("l",), "weight": 5}),
                 Item("c", "C", category="cup", attributes={"new": False, "weight": "heavy"}),
                 Item("d"),
             ]
@@ -382,7 +395,9 @@ def test_answers_that_could_not_be_written_down_are_counted(
     assert "3 answers went unrecorded" in live_board.admin.status().warnings[-1]
 
 
-@pytest.mark.parametrize(("mood", "told"), [("raise", "RuntimeError: not today"), ("nan", "not a finite number"), ("rude", "was excluded")])
+@pytest.mark.parametrize(
+    ("mood", "told"), [("raise", "RuntimeError: not today"), ("nan", "not a finite number"), ("rude", "was excluded")]
+)
 def test_a_scorer_that_breaks_is_named(board: Engine, monkeypatch: pytest.MonkeyPatch, mood: str, told: str) -> None:
     moody = type(board.live.generation.scorers["moody"])
     monkeypatch.setattr(moody, "mood", mood)

@@ -96,7 +96,9 @@ def test_bad_texts(text: Any) -> None:
     assert bad[0].field == "f"
 
 
-@pytest.mark.parametrize(("word", "fine"), [("a", True), ("a1_b", True), ("1a", False), ("A", False), ("ä", False), (b"a", False)])
+@pytest.mark.parametrize(
+    ("word", "fine"), [("a", True), ("a1_b", True), ("1a", False), ("A", False), ("ä", False), (b"a", False)]
+)
 def test_words(word: Any, fine: bool) -> None:
     bad = Violations()
     assert bool(check_word(bad, "f", word)) == (not bad) == fine
@@ -144,7 +146,10 @@ def test_attributes_come_out_clean() -> None:
     assert not bad
 
 
-@pytest.mark.parametrize(("name", "fine"), [("", True), ("Europe/Berlin", True), ("Berlin", False), ("/etc/passwd", False), (5, False), ("a\x00", False)])
+@pytest.mark.parametrize(
+    ("name", "fine"),
+    [("", True), ("Europe/Berlin", True), ("Berlin", False), ("/etc/passwd", False), (5, False), ("a\x00", False)],
+)
 def test_time_zones(name: Any, fine: bool) -> None:
     bad = Violations()
     check_time_zone(bad, "z", name)

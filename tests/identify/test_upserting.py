@@ -164,7 +164,9 @@ def test_bad_customers_are_named(shop: Engine, field: str, customer: Customer) -
     assert not shop.live.identities.customers.texts
 
 
-@pytest.mark.parametrize("batch", [[], None, "ab", [Item("a"), "x"], [Item(str(n)) for n in range(1001)], [Item("a")] * 2])
+@pytest.mark.parametrize(
+    "batch", [[], None, "ab", [Item("a"), "x"], [Item(str(n)) for n in range(1001)], [Item("a")] * 2]
+)
 def test_bad_batches(shop: Engine, batch: Any) -> None:
     with pytest.raises(InvalidInput, match="items"):
         shop.identify.upsert_items(batch)
@@ -189,7 +191,9 @@ def test_repeated_requests(open_shop: Callable[..., Engine]) -> None:
     shop.identify.upsert_customers([Customer("ann", attributes={"a": 1.0})], request_id="c")
     shop.close()
     again = open_shop()
-    assert again.identify.upsert_customers([Customer("ann", attributes={"a": 1.0})], request_id="c") == UpsertResult(1, 0)
+    assert again.identify.upsert_customers([Customer("ann", attributes={"a": 1.0})], request_id="c") == UpsertResult(
+        1, 0
+    )
     with pytest.raises(Conflict):
         again.identify.upsert_customers([Customer("ann", attributes={"a": 2.0})], request_id="c")
 

@@ -166,9 +166,7 @@ def rows(customers: Customers, place: int = 0) -> list[tuple[object, ...]]:
     first=st.lists(events, max_size=6),
     batches=st.lists(st.tuples(st.lists(events, max_size=4), st.sampled_from(["", "swap", "stale"])), max_size=5),
 )
-def test_memory_is_what_the_whole_log_says(
-    first: list[Event], batches: list[tuple[list[Event], str]]
-) -> None:
+def test_memory_is_what_the_whole_log_says(first: list[Event], batches: list[tuple[list[Event], str]]) -> None:
     log = list(first)
     histories = Histories(base_of(log, 0))
     for sequence, (batch, then) in enumerate(batches, 1):
@@ -287,9 +285,7 @@ def test_reading_while_writing_sees_one_state_or_the_next() -> None:
     for sequence in range(1, 150):
         batch = [Event(1, n, VIEW, sequence % 40) for n in range(3)]
         log += batch
-        histories.append(
-            np.ones(3, dtype=np.int32), [late(0, event, sequence) for event in batch], PURCHASE, RETURN
-        )
+        histories.append(np.ones(3, dtype=np.int32), [late(0, event, sequence) for event in batch], PURCHASE, RETURN)
         written[0] = len(log)
         if sequence % 3 == 0:
             histories.swap(base_of(log, sequence), PURCHASE, RETURN)

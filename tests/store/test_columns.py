@@ -19,7 +19,8 @@ texts = st.text(st.characters(exclude_characters="\x00" + SEPARATOR, exclude_cat
 def cursor() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute(
-            "CREATE TABLE t (a VARCHAR, b VARCHAR, n DOUBLE, i BIGINT, k USMALLINT, h UBIGINT, moment TIMESTAMP, yes BOOLEAN)"
+            "CREATE TABLE t (a VARCHAR, b VARCHAR, n DOUBLE, i BIGINT, k USMALLINT, h UBIGINT, moment TIMESTAMP, "
+            "yes BOOLEAN)"
         )
         yield connection
 
@@ -40,9 +41,7 @@ def test_what_goes_in_comes_out(cursor: duckdb.DuckDBPyConnection, rows: list[tu
     }
     assert insert_columns(cursor, "t", columns) == count
     found = cursor.execute("SELECT a, b, i, h, epoch_us(moment), yes, n FROM t ORDER BY k").fetchall()
-    assert found == [
-        (a or None, b or None, i, 2**64 - 1, 1_700_000_000_000_001, True, None) for a, b, i in rows
-    ]
+    assert found == [(a or None, b or None, i, 2**64 - 1, 1_700_000_000_000_001, True, None) for a, b, i in rows]
 
 
 def test_texts_alone_and_numbers_alone(cursor: duckdb.DuckDBPyConnection) -> None:

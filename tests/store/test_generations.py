@@ -102,5 +102,5 @@ def test_a_part_that_is_missing_is_noticed(store: Store, monkeypatch: pytest.Mon
         tx.cursor.execute("DELETE FROM generation_arrays WHERE part = 1")
 
     store.writer.run(Operation(apply))
-    with store.cursor() as cursor, pytest.raises(StoreDamaged, match="x_ has 16 bytes.*visavis fit"):
+    with store.cursor() as cursor, pytest.raises(StoreDamaged, match=r"x_ has 16 bytes.*visavis fit"):
         read_plugins(cursor, 1)

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from visavis import Interaction, Money
 from visavis.engine import Engine
-from visavis.store.interactions import BASKET_SQL, count_interactions, filled, read_id_hashes, read_rows, stored_ids, text_hash
+from visavis.store.interactions import (
+    BASKET_SQL,
+    count_interactions,
+    filled,
+    read_id_hashes,
+    read_rows,
+    stored_ids,
+    text_hash,
+)
 
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=50)
 

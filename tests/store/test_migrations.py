@@ -32,7 +32,10 @@ def test_a_later_step_is_added_and_views_are_made_anew(tmp_path: Path, monkeypat
     with duckdb.connect(str(tmp_path / "s.duckdb")) as connection:
         migrate(connection, "s")
         connection.execute('DROP VIEW "segments"')
-        later = (*all_migrations(), Migration(latest_version() + 1, "more", "ALTER TABLE items ADD COLUMN colour VARCHAR"))
+        later = (
+            *all_migrations(),
+            Migration(latest_version() + 1, "more", "ALTER TABLE items ADD COLUMN colour VARCHAR"),
+        )
         monkeypatch.setattr(migrations, "all_migrations", lambda: later)
         assert migrate(connection, "s") == len(later)
         connection.execute("SELECT colour FROM items")

@@ -93,7 +93,7 @@ def test_folders_that_cannot_hold_a_store(tmp_path: Path, plain_settings: Settin
     refused(tmp_path / "file" / "s.duckdb", plain_settings, StoreUnwritable, "file")
     (tmp_path / "s.duckdb.d").touch()
     refused(tmp_path / "s.duckdb", plain_settings, StoreUnwritable, "s.duckdb.d")
-    with pytest.raises(NotFound, match="there is no store at .* make one with `visavis import"):
+    with pytest.raises(NotFound, match=r"there is no store at .* make one with `visavis import"):
         Store.open(tmp_path / "none.duckdb", plain_settings, create=False)
     assert not (tmp_path / "none.duckdb.d").exists()
 
@@ -159,7 +159,11 @@ def test_every_view_can_be_read_by_plain_duckdb(path: Path, plain_settings: Sett
         shop.identify.record(
             [
                 visavis.Interaction(
-                    "purchase", customer, item, amount=visavis.Money(amount, currency), interaction_id=f"{customer}-{item}"
+                    "purchase",
+                    customer,
+                    item,
+                    amount=visavis.Money(amount, currency),
+                    interaction_id=f"{customer}-{item}",
                 )
                 for customer, item, amount, currency in (
                     ("ann", "tea", 1250, "EUR"),
@@ -181,7 +185,8 @@ def test_every_view_can_be_read_by_plain_duckdb(path: Path, plain_settings: Sett
         empty = {name for (name,) in views if not plain.execute(f"SELECT * FROM {name}").fetchall()}
         assert empty == set()
         log = plain.execute(
-            "SELECT customer_id, item_id, item_name, amount, currency FROM interaction_log WHERE kind = 'purchase' ORDER BY ALL"
+            "SELECT customer_id, item_id, item_name, amount, currency FROM interaction_log "
+            "WHERE kind = 'purchase' ORDER BY ALL"
         ).fetchall()
         assert log[:2] == [("ann", "milk", None, 500.0, "JPY"), ("ann", "tea", "Tea", 12.5, "EUR")]
         rfm = plain.execute("SELECT customer_id, currency, frequency, monetary FROM rfm ORDER BY ALL").fetchall()

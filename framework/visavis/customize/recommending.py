@@ -165,7 +165,8 @@ class Recommending:
             scorer = self._scorer(generation, name, "scorer")
             if not isinstance(scorer, NeighbourScorer):
                 raise NotFound(
-                    f"scorer {name} does not know which items are alike; these do: {', '.join(sorted(knowing)) or 'none'}",
+                    f"scorer {name} does not know which items are alike; these do: "
+                    f"{', '.join(sorted(knowing)) or 'none'}",
                     reason="UNKNOWN_PLUGIN",
                     metadata={"plugin": name},
                 )

@@ -129,7 +129,8 @@ def check_time(bad: Violations, field: str, value: object, *, now: datetime, tol
         ahead = int((at - now).total_seconds())
         bad.add(
             field,
-            f"is {at.isoformat()}, {ahead:,} s ahead of our clock; give the time at which it happened, or leave it unset",
+            f"is {at.isoformat()}, {ahead:,} s ahead of our clock; give the time at which it happened, or leave it "
+            "unset",
         )
     else:
         return (min(at, now) - EPOCH) // timedelta(microseconds=1)

@@ -122,7 +122,8 @@ def make_plan(
         role: decide_numbers(cursor, raw, column[role], names[places[role]]) for role in NUMBERS if role in places
     }
     time = decide_times(cursor, raw, column["time"], names[places["time"]])
-    notes += [form.note for form in (*numbers.values(), time) if form.note]
+    forms: list[NumberForm | TimeForm] = [*numbers.values(), time]
+    notes += [form.note for form in forms if form.note]
     whole_ids = set()
     for role in ("customer", "item", "order"):
         if role in places and _all_match(cursor, raw, column[role], r"\d+\.0"):
