@@ -247,6 +247,23 @@ def test_a_file_without_customers_is_told(shop: Shop, tmp_path: Path) -> None:
     assert shop.load(tmp_path / "a.csv", columns={"customer": ""}).notes == ()
 
 
+def test_kind_currency_and_zone_are_values_or_columns(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_text(
+        "wer,was,wann,preis,waehrung,tat,ort\n"
+        "u,a,2024-07-01 12:00,150,JPY,purchase,Asia/Tokyo\n"
+        "u,b,2024-07-01 12:00,1.50,GBP,cart,Europe/London\n"
+    )
+    columns = {"customer": "wer", "item": "was", "time": "wann", "price": "preis"}
+    shop.load(path, columns=columns, kind="tat", currency="waehrung", time_zone="ort")
+    assert shop.select("amount_minor, currency, hour(occurred_at)") == [(150, "JPY", 3), (150, "GBP", 11)]
+    assert shop.live.kinds.names == ["purchase", "cart"]
+
+    shop.load(path, columns=columns, kind="view", currency="EUR", time_zone="UTC", source="again")
+    assert shop.select("amount_minor, currency, hour(occurred_at)")[2:] == [(15000, "EUR", 12), (150, "EUR", 12)]
+    assert shop.live.kinds.names == ["purchase", "cart", "view"]
+
+
 def test_too_many_kinds_store_nothing(shop: Shop, tmp_path: Path) -> None:
     rows = "".join(f"c{n},s,2020-01-01,kind_{n}\n" for n in range(1100))
     (tmp_path / "a.csv").write_text("customer,sku,date,what\n" + rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -61,8 +62,6 @@ def test_an_item_that_was_met_first_is_completed(shop: Engine) -> None:
 
 
 def test_calls_that_meet_in_one_commit_count_right(open_shop: Callable[..., Engine]) -> None:
-    import threading
-
     shop = open_shop(linger_ms=50)
     results: list[UpsertResult] = []
     threads = [
@@ -262,3 +261,27 @@ def test_consent_of_nobody(shop: Engine) -> None:
     assert EMAIL.value not in str(caught.value)
     with pytest.raises(InvalidInput, match="customer"):
         shop.identify.set_consent(5, Consent("marketing", True))  # type: ignore[arg-type]
+
+
+def test_changes_that_meet_in_one_commit_are_all_kept(open_shop: Callable[..., Engine]) -> None:
+    """Each names another field, so that none may put back what the other changed."""
+    shop = open_shop(linger_ms=50)
+    shop.identify.upsert_customers([Customer("ann", attributes={"a": 1.0}, time_zone="UTC")])
+    shop.identify.upsert_items([FULL])
+    calls: list[Callable[[], object]] = [
+        lambda: shop.identify.upsert_customers([Customer("ann", attributes={"a": 2.0})], update_mask=["attributes"]),
+        lambda: shop.identify.upsert_customers([Customer("ann", time_zone="Europe/Paris")], update_mask=["time_zone"]),
+        lambda: shop.identify.upsert_items([Item("tea", "New name")], update_mask=["name"]),
+        lambda: shop.identify.upsert_items([Item("tea", brand="new brand")], update_mask=["brand"]),
+    ]
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert shop.profile("ann").customer == Customer("ann", (), {"a": 2.0}, "Europe/Paris")
+    assert shop.identify.get_item("tea") == replace(FULL, name="New name", brand="new brand")
+    shop.close()
+    again = open_shop()
+    assert again.profile("ann").customer == Customer("ann", (), {"a": 2.0}, "Europe/Paris")
+    assert again.identify.get_item("tea") == replace(FULL, name="New name", brand="new brand")

@@ -42,7 +42,7 @@ def test_the_whole_catalogue_is_never_stale(shop: Engine) -> None:
             if not len(whole) == len(whole.ids) == len(whole.price) == len(whole.column("name")):
                 broken.append(whole)
 
-    readers = [threading.Thread(target=read) for _ in range(3)]
+    readers = [threading.Thread(target=read, daemon=True) for _ in range(3)]
     for reader in readers:
         reader.start()
     stale = 0
@@ -72,7 +72,7 @@ def test_whoever_finds_a_code_finds_the_item(shop: Engine) -> None:
             except IndexError as error:
                 broken.append(error)
 
-    readers = [threading.Thread(target=read) for _ in range(2)]
+    readers = [threading.Thread(target=read, daemon=True) for _ in range(2)]
     for reader in readers:
         reader.start()
     for number in range(20):

@@ -279,7 +279,7 @@ def test_reading_while_writing_sees_one_state_or_the_next() -> None:
             if count % 3 or not before <= count <= after + 3:
                 wrong.append((before, count, after))
 
-    threads = [threading.Thread(target=reading) for _ in range(2)]
+    threads = [threading.Thread(target=reading, daemon=True) for _ in range(2)]
     for thread in threads:
         thread.start()
     for sequence in range(1, 150):

@@ -60,11 +60,10 @@ class Identify:
         answer.set_running_or_notify_cancel()
 
         def done(future: Future) -> None:  # type: ignore[type-arg]
-            error = future.exception()
-            if error is not None:
-                answer.set_exception(error)
-            else:
+            try:
                 answer.set_result(to_result(future.result()))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
+                answer.set_exception(error)
 
         self._store.writer.submit(operation).add_done_callback(done)
         return answer

@@ -74,9 +74,14 @@ def check_text(bad: Violations, field: str, value: object) -> str:
     return ""
 
 
+def is_word(text: str) -> bool:
+    """Whether a text has the form of a kind or a name."""
+    return _WORD.fullmatch(text) is not None
+
+
 def check_word(bad: Violations, field: str, value: object) -> str:
     """A kind or a name: lower-case letters, digits and `_`, at most 64, a letter first."""
-    if isinstance(value, str) and _WORD.fullmatch(value):
+    if isinstance(value, str) and is_word(value):
         return value
     bad.add(
         field, f"is {shorten(value)}; give 1 to 64 lower-case letters, digits or _, a letter first, such as `purchase`"
@@ -268,5 +273,6 @@ __all__ = [
     "check_time_zone",
     "check_values",
     "check_word",
+    "is_word",
     "shorten",
 ]

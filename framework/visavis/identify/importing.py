@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from visavis.config import Settings
 from visavis.errors import StoreUnwritable
-from visavis.identify.checks import Violations, check_id, check_word, shorten
+from visavis.identify.checks import Violations, check_id, is_word, shorten
 from visavis.identify.columns import Layout, lay_out
 from visavis.identify.storing import store_rows
 from visavis.live import Live
@@ -45,15 +45,20 @@ _MINUTE = 60_000_000
 _SALES = frozenset({"quantity", "price", "amount", "order", "kind"})
 
 
-class _Options(NamedTuple):
-    """What the caller said, checked; empty where he left it to the file."""
+class _Reading(NamedTuple):
+    """How the file is read: what the caller said, checked."""
 
     source: str
+    format: str
+    delimiter: str
+
+
+class _Values(NamedTuple):
+    """What holds for rows where no column says otherwise; an empty kind is left to the file."""
+
     kind: str
     currency: str
     time_zone: str
-    format: str
-    delimiter: str
 
 
 def import_file(
@@ -75,8 +80,8 @@ def import_file(
     """Import a file of interactions. Blocks for seconds a million rows; any number may run at once.
 
     `columns` maps roles (see `columns.NAMES`) to columns of the file, an empty one switches a role off; the others
-    are guessed. `kind`, `currency`, `time_zone` hold where no column says otherwise. `source` is part of each row's
-    id and defaults to the file's name. `progress` hears of the steps `read`, `check` and `store`, in rows.
+    are guessed. `kind`, `currency` and `time_zone` are values for all rows, or name a column of the file that holds
+    them. `source` is part of each row's id and defaults to the file's name. `progress` hears of the steps `read`, `check` and `store`, in rows.
     Raises `NotFound` or `InvalidInput` (reason FILE_UNREADABLE) for a file that cannot be read, `InvalidInput` for
     options and columns; the store is then as it was. Refused rows go to `rejects_path`, by default a file in the
     folder `rejects` beside the store.
@@ -85,30 +90,38 @@ def import_file(
     path = Path(path)
     tell = progress or (lambda _: None)
     with store.cursor() as cursor:
-        options = _check_options(cursor, settings, path, source, kind, currency, time_zone, format, delimiter)
+        reading = _check_reading(path, source, format, delimiter)
         with staging(store, cursor) as (schema, link):
             tell(Progress("read", 0, 0))
-            staged = stage(cursor, schema, path, link, format=options.format, delimiter=options.delimiter)
+            staged = stage(cursor, schema, path, link, format=reading.format, delimiter=reading.delimiter)
             total = staged.rows + staged.broken
             tell(Progress("read", total, total))
-            layout = lay_out(profile_columns(cursor, schema, staged.columns), columns or {})
-            unnamed = _unnamed_customer(layout, columns or {})
+            said = {"kind": kind, "currency": currency, "time_zone": time_zone}
+            named = {
+                **(columns or {}),
+                **{role: text for role, text in said.items() if text and text in staged.columns},
+            }
+            values = _check_values(
+                cursor, settings, *("" if text in staged.columns else text for text in said.values())
+            )
+            layout = lay_out(profile_columns(cursor, schema, staged.columns), named)
+            unnamed = _unnamed_customer(layout, named)
             fields = {role: staged.columns[place] for role, place in layout.places.items()}
             tell(Progress("check", 0, total))
-            checked, notes = _check(cursor, schema, staged, layout, options, settings)
+            checked, notes = _check(cursor, schema, staged, layout, reading.source, values, settings)
             samples: tuple[RejectedRow, ...] = ()
             written = ""
             if checked.rejected:
                 samples = rejected_samples(cursor, schema, SAMPLES, fields)
-                target = rejects_path or _default_rejects(store, options.source)
+                target = rejects_path or _default_rejects(store, reading.source)
                 _make_writable(target)
                 write_rejects(cursor, schema, staged.columns, fields, target)
                 written = str(target)
             tell(Progress("check", total, total))
-            added = store_rows(store, live, cursor, schema, checked, options.source, fields, tell)
+            added = store_rows(store, live, cursor, schema, checked, reading.source, fields, tell)
     rejected = sum(checked.rejected.values())
     return ImportReport(
-        source=options.source,
+        source=reading.source,
         rows=total,
         interactions=added.rows - added.returns - added.without_customer,
         returns=added.returns,
@@ -128,27 +141,9 @@ def import_file(
     )
 
 
-def _check_options(
-    cursor: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    path: Path,
-    source: str,
-    kind: str,
-    currency: str,
-    time_zone: str,
-    format_: str,
-    delimiter: str,
-) -> _Options:
+def _check_reading(path: Path, source: str, format_: str, delimiter: str) -> _Reading:
     bad = Violations()
     source = check_id(bad, "source", source or path.name)
-    if kind:
-        check_word(bad, "kind", kind)
-    currency = currency or settings["currency"]
-    if not is_currency(currency):
-        bad.add("currency", f"is {shorten(currency)}; give an ISO 4217 code such as EUR")
-    time_zone = time_zone or settings["time_zone"]
-    if not is_time_zone(cursor, time_zone):
-        bad.add("time_zone", f"is {shorten(time_zone)}; give an IANA time zone such as Europe/London")
     format_ = _FORMAT_WORDS.get(format_.lower(), format_.lower())
     if format_ and format_ not in FORMATS:
         bad.add("format", f"is {shorten(format_)}; give one of {', '.join(FORMATS)}")
@@ -156,7 +151,26 @@ def _check_options(
     if len(delimiter) > 1 or delimiter in {'"', "\n", "\r", "\0"}:
         bad.add("delimiter", f"is {shorten(delimiter)}; give one character such as ; or the word tab")
     bad.check()
-    return _Options(source, kind, currency, time_zone, format_, delimiter)
+    return _Reading(source, format_, delimiter)
+
+
+def _check_values(
+    cursor: duckdb.DuckDBPyConnection, settings: Settings, kind: str, currency: str, time_zone: str
+) -> _Values:
+    bad = Violations()
+    if kind and not is_word(kind):
+        bad.add("kind", f"is {shorten(kind)}; give a word such as `purchase`, or a column of the file")
+    currency = currency or settings["currency"]
+    if not is_currency(currency):
+        bad.add("currency", f"is {shorten(currency)}; give an ISO 4217 code such as EUR, or a column of the file")
+    time_zone = time_zone or settings["time_zone"]
+    if not is_time_zone(cursor, time_zone):
+        bad.add(
+            "time_zone",
+            f"is {shorten(time_zone)}; give an IANA time zone such as Europe/London, or a column of the file",
+        )
+    bad.check()
+    return _Values(kind, currency, time_zone)
 
 
 def _unnamed_customer(layout: Layout, columns: Mapping[str, str]) -> tuple[str, ...]:
@@ -170,13 +184,14 @@ def _check(
     schema: str,
     staged: Staged,
     layout: Layout,
-    options: _Options,
+    source: str,
+    values: _Values,
     settings: Settings,
 ) -> tuple[Checked, tuple[str, ...]]:
     now = now_us()
-    kind = options.kind or "purchase"
+    kind = values.kind or "purchase"
     notes: tuple[str, ...] = ()
-    if not options.kind and "rating" in layout.places and not layout.places.keys() & _SALES:
+    if not values.kind and "rating" in layout.places and not layout.places.keys() & _SALES:
         kind = "rating"
         notes = ("rows were read as ratings, because there is a column of ratings and none of sales",)
     plan = make_plan(
@@ -184,10 +199,10 @@ def _check(
         schema,
         staged.columns,
         layout.places,
-        source=options.source,
+        source=source,
         kind=kind,
-        currency=options.currency,
-        time_zone=options.time_zone,
+        currency=values.currency,
+        time_zone=values.time_zone,
         now=now,
         latest=now + int(settings["future_tolerance_minutes"] * _MINUTE),
     )

@@ -29,7 +29,7 @@ from visavis.live.consents import PURPOSES
 from visavis.live.state import now_us
 from visavis.model import Consent, Customer, CustomerRef, Identifier, Item
 from visavis.store import Operation, Transaction
-from visavis.store.identities import insert_consent, update_customer
+from visavis.store.identities import CustomerDetails, insert_consent, update_customers
 
 MOST_UPSERTS = 1_000
 MOST_IDENTIFIERS = 100
@@ -91,29 +91,31 @@ def upsert_customers_operation(
         sorted(update_mask),
     )
     mask = set(update_mask or CUSTOMER_FIELDS)
-    changed: dict[int, tuple[str, str]] = {}
+    changed: dict[int, CustomerDetails] = {}
+
+    def change(place: int, time_zone: str, attributes: str) -> CustomerDetails:
+        one = clean[place]
+        return CustomerDetails(
+            one.time_zone if "time_zone" in mask else time_zone,
+            encode_attributes(one.attributes) if "attributes" in mask else attributes,
+        )
 
     def work(tx: Transaction) -> Answer:
-        changed.clear()
-        created = 0
         now = now_us()
-        for one in clean:
-            code, new = live.identities.attach(
-                tx, one.customer_id, one.identifiers if "identifiers" in mask else (), now
-            )
-            created += new
-            time_zone = one.time_zone if "time_zone" in mask else live.identities.time_zones.get(code, "")
-            attributes = (
-                encode_attributes(one.attributes) if "attributes" in mask else live.identities.attributes.get(code, "")
-            )
-            update_customer(tx, code, time_zone, attributes, datetime.now(UTC).replace(tzinfo=None))
-            changed[code] = (time_zone, attributes)
+        made = [
+            live.identities.attach(tx, one.customer_id, one.identifiers if "identifiers" in mask else (), now)
+            for one in clean
+        ]
+        codes = [code for code, _ in made]
+        changed.clear()
+        changed.update(zip(codes, update_customers(tx, codes, change, now), strict=True))
+        created = sum(new for _, new in made)
         return {"created": created, "updated": len(clean) - created}
 
     def committed(_: Answer) -> None:
-        for code, (time_zone, attributes) in changed.items():
-            live.identities.time_zones[code] = time_zone
-            live.identities.attributes[code] = attributes
+        for code, details in changed.items():
+            live.identities.time_zones[code] = details.time_zone
+            live.identities.attributes[code] = details.attributes
 
     return _once(live, request_id, "upsert_customers", content, work, committed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +28,13 @@ class NewCustomer(NamedTuple):
 
     code: int
     customer_id: str
+
+
+class CustomerDetails(NamedTuple):
+    """What is known of a customer beside the id; `attributes` is a JSON object or empty."""
+
+    time_zone: str
+    attributes: str
 
 
 def insert_identities(tx: Transaction, rows: Sequence[NewIdentity], at: int) -> None:
@@ -73,14 +80,41 @@ def insert_customers(tx: Transaction, rows: Sequence[NewCustomer], at: int) -> N
     )
 
 
-def update_customer(tx: Transaction, code: int, time_zone: str, attributes: str, at: datetime) -> None:
-    """Replace what is known of a customer; `attributes` is a JSON object or empty."""
+def update_customers(
+    tx: Transaction, codes: Sequence[int], change: Callable[[int, str, str], CustomerDetails], at: int
+) -> list[CustomerDetails]:
+    """Replace what is known of customers, each named once; `at` in microseconds. Answers what is stored now, by place.
+
+    `change` gets a place in `codes` with the time zone and the attributes as they are in this transaction, which other
+    operations of the same commit may have changed already.
+    """
     tx.flush()
-    tx.cursor.execute(
-        "UPDATE customers SET time_zone = nullif(?, ''), attributes = nullif(?, ''), updated_at = ? "
-        "WHERE customer_code = ?",
-        [time_zone, attributes, at, code],
+    cursor = tx.cursor
+    cursor.register(
+        "changed_customers",
+        {"customer_code": np.array(codes, dtype=np.int32), "place": np.arange(len(codes), dtype=np.int32)},
     )
+    try:
+        old = cursor.execute(
+            "SELECT customer_id, coalesce(time_zone, ''), coalesce(attributes, ''), epoch_us(created_at) "
+            "FROM customers JOIN changed_customers USING (customer_code) ORDER BY place"
+        ).fetchall()
+        cursor.execute("DELETE FROM customers WHERE customer_code IN (SELECT customer_code FROM changed_customers)")
+    finally:
+        cursor.unregister("changed_customers")
+    details = [change(place, time_zone, attributes) for place, (_, time_zone, attributes, _) in enumerate(old)]
+    tx.insert(
+        "customers",
+        {
+            "customer_code": np.array(codes, dtype=np.int32),
+            "customer_id": [row[0] for row in old],
+            "time_zone": [one.time_zone for one in details],
+            "attributes": [one.attributes for one in details],
+            "created_at": np.array([row[3] for row in old], dtype="datetime64[us]"),
+            "updated_at": np.full(len(codes), at, dtype="datetime64[us]"),
+        },
+    )
+    return details
 
 
 def insert_consent(
@@ -118,6 +152,7 @@ def read_consents(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str
 
 
 __all__ = [
+    "CustomerDetails",
     "NewCustomer",
     "NewIdentity",
     "insert_consent",
@@ -126,5 +161,5 @@ __all__ = [
     "read_consents",
     "read_customers",
     "read_identities",
-    "update_customer",
+    "update_customers",
 ]

@@ -14,7 +14,7 @@ from visavis.cli.session import open_shop
 from visavis.errors import NotFound
 from visavis.model import ImportReport
 
-# Role of the import -> what the option's help says. The option is the role's name, unless `_OPTIONS` has another.
+# Role of the import -> what the option's help says.
 ROLES = {
     "customer": "who",
     "item": "what",
@@ -32,12 +32,7 @@ ROLES = {
     "brand": "the item's brand",
     "rating": "a rating",
     "touchpoint": "where",
-    "kind": "the kind of interaction",
-    "currency": "the currency, ISO 4217",
-    "time_zone": "the time zone, an IANA name",
 }
-# `--kind` and its like give one value for all rows, as a shop with one currency wants it.
-_OPTIONS = {"kind": "kind-column", "currency": "currency-column", "time_zone": "time-zone-column"}
 _SAMPLES = 5
 
 
@@ -55,16 +50,19 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="CSV, Parquet or JSON Lines, also compressed (.gz, .zst)")
     parser.add_argument("--source", default="", metavar="NAME", help="what the rows are known by (default: file name)")
-    parser.add_argument("--kind", default="", help="kind of all rows (default: purchase)")
-    parser.add_argument("--currency", default="", metavar="CODE", help="of all rows (default: the setting `currency`)")
-    parser.add_argument(
-        "--time-zone", default="", metavar="ZONE", help="of times that name none (default: the setting)"
-    )
     parser.add_argument("--format-in", choices=("csv", "parquet", "jsonl"), default="", help="default: what is found")
     parser.add_argument("--delimiter", default="", metavar="SIGN", help="between the columns of CSV, or the word tab")
     columns = parser.add_argument_group("columns", 'which column of the file holds what; "" means none')
     for role, meaning in ROLES.items():
-        columns.add_argument(f"--{_OPTIONS.get(role, role)}", dest=f"role_{role}", metavar="COLUMN", help=meaning)
+        columns.add_argument(f"--{role}", dest=f"role_{role}", metavar="COLUMN", help=meaning)
+    either = parser.add_argument_group("a column of the file, or one value for all rows")
+    either.add_argument("--kind", default="", metavar="COLUMN|KIND", help="the kind of interaction (default: purchase)")
+    either.add_argument(
+        "--currency", default="", metavar="COLUMN|CODE", help="ISO 4217 (default: the setting `currency`)"
+    )
+    either.add_argument(
+        "--time-zone", default="", metavar="COLUMN|ZONE", help="of times that name none (default: the setting)"
+    )
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
