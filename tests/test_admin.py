@@ -15,6 +15,7 @@ from visavis.errors import Conflict, VisavisError
 from visavis.model import Progress
 
 PLUGINS = """
+import sys
 import numpy as np
 import visavis
 
@@ -42,6 +43,33 @@ class Lonely(visavis.NeighbourScorer):
     def neighbours(self, item, n):
         raise KeyError(item)
 
+class Leaves(Flat):
+    name = "leaves"
+    def fit(self, history):
+        sys.exit(3)
+
+class Fog(visavis.NeighbourScorer):
+    name = "fog"
+    def score(self, customers, candidates):
+        return np.zeros((len(customers), len(candidates)))
+    def neighbours(self, item, n):
+        return np.array([0], dtype=np.int32), np.array([np.nan])
+
+class Lost(Fog):
+    name = "lost"
+    def neighbours(self, item, n):
+        return np.array([10_000], dtype=np.int32), np.array([1.0])
+
+class Crowd(Fog):
+    name = "crowd"
+    def neighbours(self, item, n):
+        return np.zeros(n + 1, dtype=np.int32), np.ones(n + 1)
+
+class Departs(visavis.Segmenter):
+    name = "departs"
+    def label(self, features):
+        sys.exit(4)
+
 class Short(visavis.Segmenter):
     name = "short"
     def label(self, features):
@@ -59,11 +87,11 @@ class Halves(visavis.Segmenter):
 
 @visavis.hookimpl
 def visavis_scorers():
-    return [Falls, Hoards, Lonely]
+    return [Falls, Hoards, Lonely, Leaves, Fog, Lost, Crowd]
 
 @visavis.hookimpl
 def visavis_segmenters():
-    return [Short, Noisy, Halves]
+    return [Short, Noisy, Halves, Departs]
 """
 REFUSES_TO_RESTORE = """
 import numpy as np
@@ -131,7 +159,9 @@ def test_a_generation_is_served_after_reopening(
     assert again.admin.status().fitted_at is not None
 
 
-def test_plugins_that_fail_are_named_and_the_others_go_on(open_shop: Callable[..., Engine], tmp_path: Path) -> None:
+def test_plugins_that_fail_are_named_and_the_others_go_on(
+    open_shop: Callable[..., Engine], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "plugins"
     folder.mkdir()
     (folder / "mixed.py").write_text(PLUGINS)
@@ -139,8 +169,19 @@ def test_plugins_that_fail_are_named_and_the_others_go_on(open_shop: Callable[..
     shop = open_shop(plugins_dir=str(folder))
     record(shop)
     report = shop.fit()
-    assert set(report.failed) == {"falls", "hoards", "lonely", "short", "noisy"}
+    assert set(report.failed) == {
+        "falls", "hoards", "lonely", "short", "noisy", "leaves", "fog", "lost", "crowd", "departs"
+    }  # fmt: skip
+    assert "SystemExit: 3" in report.failed["leaves"]
+    assert "SystemExit: 4" in report.failed["departs"]
+    assert "a similarity that is not a finite number" in report.failed["fog"]
+    assert "no code of an item" in report.failed["lost"]
+    assert "asked for were at most 20" in report.failed["crowd"]
     assert "RuntimeError: fell over" in report.failed["falls"]
+    # The operator reads it in the answer; the log, which others read, has type and place alone.
+    assert "scorer falls failed to fit and is left out: RuntimeError at mixed.py:" in caplog.text
+    assert "segmenter departs failed and is left out: SystemExit at mixed.py:" in caplog.text
+    assert "fell over" not in caplog.text
     assert "seen_" in report.failed["hoards"]
     assert "KeyError" in report.failed["lonely"]
     assert "1 labels for 6 customers" in report.failed["short"]
@@ -155,7 +196,9 @@ def test_plugins_that_fail_are_named_and_the_others_go_on(open_shop: Callable[..
         assert any(name in warning for warning in warnings)
 
 
-def test_a_scorer_that_cannot_be_restored_is_left_out(open_shop: Callable[..., Engine], tmp_path: Path) -> None:
+def test_a_scorer_that_cannot_be_restored_is_left_out(
+    open_shop: Callable[..., Engine], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "plugins"
     folder.mkdir()
     (folder / "forgets.py").write_text(REFUSES_TO_RESTORE)
@@ -164,6 +207,8 @@ def test_a_scorer_that_cannot_be_restored_is_left_out(open_shop: Callable[..., E
     assert "forgets" in shop.fit().scorers
     shop.close()
     again = open_shop(plugins_dir=str(folder))
+    assert "is left out: RuntimeError at forgets.py:" in caplog.text
+    assert "what was it again" not in caplog.text
     with pytest.raises(VisavisError, match="what was it again"):
         again.recommend("c0", scorer="forgets")
     assert again.recommend("c0", 1).items

@@ -23,6 +23,7 @@ from google.protobuf.descriptor_pb2 import (
 
 from visavis import errors
 from visavis.api.v1 import error_reason_pb2
+from visavis.plugin import Registry
 from visavis.rpc.server import PACKAGE, SERVICES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -257,3 +258,14 @@ def test_error_reasons_document_code_and_metadata(files: list[FileDescriptorProt
         if name.startswith("ERROR_REASON_") and not name.endswith("UNSPECIFIED"):
             assert re.search(r"Code [A-Z_]+\.", comment), name
             assert "Metadata:" in comment, name
+
+
+def test_plugin_kinds_are_documented(files: list[FileDescriptorProto], tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import nosuch_module\n")
+    (tmp_path / "hears.py").write_text(
+        "from visavis import hookimpl\n\n\n@hookimpl\ndef visavis_interactions_recorded(context):\n    pass\n"
+    )
+    kinds = {info.kind for info in Registry.load(plugins_dir=tmp_path).infos()}
+    assert kinds == {"scorer", "segmenter", "channel", "observer", "module"}
+    (comment,) = [comment for file in files for name, comment in commented(file) if name == "Plugin.kind"]
+    assert kinds == set(re.findall(r"`(\w+)`", comment))

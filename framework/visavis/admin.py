@@ -67,7 +67,8 @@ class Admin:
         customer_ids = self._live.identities.customers.texts[: history.n_customers]
         fitted = fit_scorers(self._store, self._registry, history, number, progress)
         features = build_features(history, customer_ids)
-        segmented = run_segmenters(self._store, self._registry, features, number, progress)
+        objectors = self._live.consents.objectors()
+        segmented = run_segmenters(self._store, self._registry, features, objectors, number, progress)
         failed = {**fitted.failed, **segmented.failed}
         fitted_at = datetime.now(UTC)
         seconds = time.monotonic() - started
@@ -84,7 +85,7 @@ class Admin:
         generation = Generation(number, fitted_at, len(history), fitted.scorers, segmented.segmentations, failed)
 
         def serve(_: None) -> None:
-            self._live.swap(built.base)
+            self._live.histories.swap(built.base)
             self._live.generation = generation
 
         def flip(tx: Transaction) -> None:
@@ -127,9 +128,13 @@ class Admin:
             counts = count_interactions(cursor, since=fitted.get(live.generation.number, 0))
             muted = read_muted(cursor)
         warnings = [*store.warnings]
+        if store.writer.failure is not None:
+            warnings.append(f"nothing is written any more: {store.writer.failure}")
         warnings += [f"plugin {name} is left out: {why}" for name, why in sorted(live.generation.failed.items())]
         if self._customize.unrecorded:
-            warnings.append(f"{self._customize.unrecorded} answers went unrecorded because the writer was behind")
+            warnings.append(
+                f"{self._customize.unrecorded} answers went unrecorded because the writer was behind or had stopped"
+            )
         return Status(
             version=__version__,
             store_id=store.mark.store_id,

@@ -50,6 +50,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("future_tolerance_minutes", 10.0, "how far ahead of our clock an interaction's time may lie", 0, 1440),
     Setting("keep_generations", 2, "fitted generations kept in the store", 1, 100),
     Setting("max_message_mb", 16, "largest gRPC message, MiB", 1, 512),
+    Setting("max_upload_mb", 4096, "largest file that a client may send for an import, MiB", 1, 1_000_000),
     Setting("max_concurrent_rpcs", 256, "calls in progress before new ones are refused", 1, 100_000),
     Setting("executor_threads", 2, "threads for long work beside the event loop", 1, 64),
     Setting("shutdown_grace_s", 10.0, "how long running calls may go on after a stop signal, seconds", 0, 600),

@@ -28,7 +28,7 @@ class Engine:
         self.identify = Identify(store, self.live, settings, registry)
         self.differentiate = Differentiate(self.live)
         self.customize = Customize(store, self.live, settings)
-        self.interact = Interact(self.customize, registry)
+        self.interact = Interact(store, self.live, self.customize, registry)
         self.admin = Admin(store, self.live, registry, self.customize, settings["keep_generations"])
         # The few everyday verbs, without naming the room.
         self.recommend = self.customize.recommend
@@ -47,6 +47,7 @@ class Engine:
 
     def close(self) -> None:
         """Write what is queued, checkpoint, give the store free. Idempotent."""
+        self.live.close()
         self.store.close()
 
     def __enter__(self) -> Self:

@@ -125,7 +125,8 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of one customer."""
+    """What is known of one customer. `may_market`: on at least one channel. `interaction_count` counts all that is
+    stored, returns too. `segments`: the segment by segmentation, as of the last fit; empty for objectors."""
 
     customer: Customer
     consents: tuple[Consent, ...]
@@ -169,7 +170,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class RecommendedItem:
-    """One place of a recommendation. `scorer` is the one that put it there."""
+    """One place of a recommendation. `scorer` is the one that put it there; `name` is the id where it has none."""
 
     item_id: str
     name: str
@@ -183,9 +184,9 @@ class RecommendedItem:
 class Recommendation:
     """A ranked list for one customer.
 
-    `fallback` True means that nothing in the list is personal, though the scorer asked for is; `fallback_reason`
-    says why: `unknown_customer`, `no_history`, `objected`. It is `too_few` when the scorer had less than n to say:
-    then other scorers filled up, and each item names its own. Empty if neither.
+    `scorer` is the one whose items lead the list (of an empty list: the one asked for). `fallback` True: nothing in the
+    list is from the scorer asked for. `fallback_reason` says why not all is: `unknown_customer`, `no_history` or
+    `objected` (nothing is personal), or `too_few`: others filled up, each item names its own. Empty if all is.
     `decision_id` is brought back by later interactions, so that what was earned can be counted.
     """
 
@@ -207,7 +208,7 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class SimilarItem:
-    """A neighbour of an item, with its similarity."""
+    """A neighbour of an item, with its similarity. `name` is the id where it has none."""
 
     item_id: str
     name: str

@@ -12,9 +12,11 @@ import pytest
 
 import visavis
 from visavis import AttributeFilter, Consent, Customer, Identifier, Interaction, Item, Money
+from visavis.customize import exclusions
 from visavis.engine import Engine
 from visavis.errors import InvalidInput, NotFound, NotReady, PluginError
 from visavis.model import Recommendation
+from visavis.store import Operation
 from visavis.testing import checkerboard
 
 SIZE = 12
@@ -37,11 +39,56 @@ class Moody(visavis.Scorer):
             raise RuntimeError("not today")
         codes = np.full((len(customers), n), -1, dtype=np.int32)
         codes[:, 0] = 0
-        return codes, np.full((len(customers), n), np.nan if Moody.mood == "nan" else 1.0)
+        scores = np.full((len(customers), n), np.nan if Moody.mood == "nan" else 1.0)
+        if Moody.mood == "exit":
+            raise SystemExit(1)
+        if Moody.mood == "hole":
+            codes[:, :3] = [1, -1, 0]
+        if Moody.mood == "below":
+            codes[:, :2] = [1, -2]
+        if Moody.mood == "beyond":
+            codes[:, 0] = 10_000
+        if Moody.mood == "narrow":
+            return codes[:, :1], scores[:, :1]
+        if Moody.mood == "wide":
+            return np.full((len(customers), n + 1), 1, dtype=np.int32), np.ones((len(customers), n + 1))
+        if Moody.mood == "floats":
+            return codes.astype(float), scores
+        if Moody.mood in ("unknown cause", "no text"):
+            codes[:, 0] = 1
+        return codes, scores
+
+    def explain(self, customers, chosen, scores):
+        item = 99_999 if Moody.mood == "unknown cause" else 0
+        text = None if Moody.mood == "no text" else "like {item}"
+        return [[[visavis.Contribution("like", 1.0, text, item)] for _ in row] for row in chosen]
+
+class Kin(visavis.NeighbourScorer):
+    name = "kin"
+    mood = "well"
+
+    def score(self, customers, candidates):
+        return np.zeros((len(customers), len(candidates)))
+
+    def neighbours(self, item, n):
+        codes, similarities = np.array([1, 2], dtype=np.int32), np.array([0.5, 0.25])
+        if Kin.mood == "nan":
+            similarities[1] = np.nan
+        if Kin.mood == "inf":
+            similarities[0] = np.inf
+        if Kin.mood == "below":
+            codes[1] = -1
+        if Kin.mood == "beyond":
+            codes[1] = 10_000
+        if Kin.mood == "uneven":
+            similarities = similarities[:1]
+        if Kin.mood == "exit":
+            raise SystemExit(1)
+        return codes, similarities
 
 @visavis.hookimpl
 def visavis_scorers():
-    return [Moody]
+    return [Moody, Kin]
 """
 
 
@@ -328,7 +375,9 @@ def test_bad_lists_of_customers(board: Engine, customers: Any) -> None:
 
 
 def test_unknown_scorers_and_items_are_named(board: Engine) -> None:
-    with pytest.raises(NotFound, match=r"'nope' is not in generation 1; fitted are item_similarity, moody, popularity"):
+    with pytest.raises(
+        NotFound, match=r"'nope' is not in generation 1; fitted are item_similarity, kin, moody, popularity"
+    ):
         board.recommend("c0", scorer="nope")
     with pytest.raises(NotFound, match="popularity does not know which items are alike"):
         board.similar("i0", scorer="popularity")
@@ -396,7 +445,21 @@ def test_answers_that_could_not_be_written_down_are_counted(
 
 
 @pytest.mark.parametrize(
-    ("mood", "told"), [("raise", "RuntimeError: not today"), ("nan", "not a finite number"), ("rude", "was excluded")]
+    ("mood", "told"),
+    [
+        ("raise", "RuntimeError: not today"),
+        ("exit", "SystemExit: 1"),
+        ("nan", "not a finite number"),
+        ("rude", "was excluded"),
+        ("hole", "an item behind a missing place"),
+        ("below", "no code of an item"),
+        ("beyond", "was excluded"),
+        ("narrow", r"both must be \(1, 3\)"),
+        ("wide", r"both must be \(1, 3\)"),
+        ("floats", "no code of an item"),
+        ("unknown cause", "explain named item code 99999, and there are 12 items"),
+        ("no text", "AttributeError"),
+    ],
 )
 def test_a_scorer_that_breaks_is_named(board: Engine, monkeypatch: pytest.MonkeyPatch, mood: str, told: str) -> None:
     moody = type(board.live.generation.scorers["moody"])
@@ -405,6 +468,75 @@ def test_a_scorer_that_breaks_is_named(board: Engine, monkeypatch: pytest.Monkey
         board.recommend("c0", 3, scorer="moody", exclude=["i0"])
     board.warm_up()
     assert ids(board.recommend("c0", 1)) == ["i0"]
+
+
+@pytest.mark.parametrize(
+    ("mood", "told"),
+    [
+        ("nan", "not a finite number"),
+        ("inf", "not a finite number"),
+        ("below", "no code of an item"),
+        ("beyond", "no code of an item"),
+        ("uneven", r"codes \(2,\) and similarities \(1,\)"),
+        ("exit", "SystemExit: 1"),
+    ],
+)
+def test_neighbours_that_are_none_are_named(
+    board: Engine, monkeypatch: pytest.MonkeyPatch, mood: str, told: str
+) -> None:
+    assert [item.item_id for item in board.similar("i0", 3, scorer="kin").items] == ["i1", "i2"]
+    monkeypatch.setattr(type(board.live.generation.scorers["kin"]), "mood", mood)
+    with pytest.raises(PluginError, match=f"scorer kin failed to answer: .*{told}"):
+        board.similar("i0", 3, scorer="kin")
+
+
+def test_what_a_stranger_says_stays_out_of_the_log(
+    board: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may hold what a customer did."""
+    monkeypatch.setattr(type(board.live.generation.scorers["moody"]), "mood", "raise")
+    with caplog.at_level("INFO"):
+        board.warm_up()
+    assert "scorer moody failed to warm up: RuntimeError at moody.py:" in caplog.text
+    assert "not today" not in caplog.text
+
+
+def test_answers_go_on_when_nothing_can_be_written(live_board: Engine) -> None:
+    """They come from memory; only their record is missing, and counted."""
+    shop = live_board
+
+    def fall(_: None) -> None:
+        raise ZeroDivisionError("memory")
+
+    before = shop.recommend("c0", 3)
+    with pytest.raises(ZeroDivisionError):
+        shop.store.writer.run(Operation(lambda _: None, committed=fall, exclusive=True))
+    assert shape(shop.recommend("c0", 3)) == shape(before)
+    assert shop.similar("i0").items
+    warnings = shop.admin.status().warnings
+    assert any("nothing is written any more: memory no longer agrees" in warning for warning in warnings)
+    assert any(warning.startswith("1 answers went unrecorded") for warning in warnings)
+
+
+def test_masks_of_filters_are_kept_while_the_catalogue_stays(
+    live_board: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, made = live_board, []
+    shop.identify.upsert_items([Item(f"i{n}", attributes={"size": str(n % 3)}) for n in range(SIZE)])
+    real = exclusions._passes
+
+    def passes(*given: Any) -> Any:
+        made.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(exclusions, "_passes", passes)
+    filters = [AttributeFilter("size", any_of=("1",))]
+    for number in range(3):
+        assert len(shop.recommend("nobody", SIZE, filters=filters).items) == 4
+        shop.identify.record([Interaction("view", f"c{number}", f"i{number}")])
+    assert len(made) == 1
+    shop.identify.upsert_items([Item("i1", attributes={"size": "9"})])
+    assert len(shop.recommend("nobody", SIZE, filters=filters).items) == 3
 
 
 def test_scores_are_plain_numbers(board: Engine) -> None:

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,12 +66,28 @@ class Shop:
         return [(ids[item], quantity) for item, quantity in pairs]
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+@contextmanager
+def open_shop(folder: Path) -> Iterator[Shop]:
     settings = load_settings({"currency": "GBP", "time_zone": "Europe/London"}, environ={})
     registry = Registry.load(plugins_dir=None, disabled=frozenset(), options={}, entry_points=False)
-    with Store.open(tmp_path / "shop.duckdb", settings) as store:
+    with Store.open(folder / "shop.duckdb", settings) as store:
         yield Shop(store, Live(store, registry), settings)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with open_shop(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop with the sales in it, shared by the tests in which nothing may be stored."""
+    folder = tmp_path_factory.mktemp("unchanged")
+    (folder / "sales.csv").write_text(SALES)
+    with open_shop(folder) as opened:
+        opened.load(folder / "sales.csv")
+        yield opened
 
 
 @pytest.fixture
@@ -130,8 +147,9 @@ def test_a_return_in_a_later_file_finds_the_purchase_in_the_store(shop: Shop, sa
 
 def test_importing_again_adds_nothing(shop: Shop, sales: Path) -> None:
     first = shop.load(sales)
-    before = shop.select("*")
+    before, mark = shop.select("*"), shop.store.mark
     again = shop.load(sales)
+    assert shop.store.mark == mark, "where nothing is new, nothing is committed"
     assert (again.already_known, again.rejected) == (5, 1)
     assert (again.new_customers, again.new_items, again.returns_linked) == (0, 0, 0)
     assert shop.select("*") == before
@@ -280,6 +298,26 @@ def test_ratings_are_ratings(shop: Shop, tmp_path: Path) -> None:
     assert shop.live.kinds.names == ["rating"]
 
 
+def test_ratings_keep_the_rules_of_ratings(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "customer,sku,date,event,stars\nu,a,2020-01-01,rating,\nu,a,2020-01-01,rating,5e9\nu,a,2020-01-01,view,3\n"
+        "u,a,2020-01-01,rating,4\nu,a,2020-01-01,view,\n"
+    )
+    report = shop.load(tmp_path / "a.csv")
+    assert [(sample.row, sample.field) for sample in report.samples] == [(1, "stars"), (2, "stars"), (3, "stars")]
+    assert shop.select("rating") == [(4.0,), (None,)]
+
+
+def test_a_guessed_rating_beside_sales_is_left_alone(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("customer,sku,date,price,stars\nu,a,2020-01-01,3,4.5\n")
+    report = shop.load(tmp_path / "a.csv")
+    assert (report.interactions, "rating" in report.columns, "rating" in report.guessed) == (1, False, False)
+    assert any("stars was not taken for the rating" in note for note in report.notes)
+    named = shop.load(tmp_path / "a.csv", columns={"rating": "stars"}, source="named")
+    assert named.rejected_by_reason == {"rating belongs to the kind rating only": 1}
+    assert shop.load(tmp_path / "a.csv", kind="rating", source="ratings").interactions == 1
+
+
 @pytest.mark.parametrize(
     ("options", "field"),
     [
@@ -292,11 +330,12 @@ def test_ratings_are_ratings(shop: Shop, tmp_path: Path) -> None:
         ({"columns": {"item": "nope"}}, "columns['item']"),
     ],
 )
-def test_wrong_options_are_named(shop: Shop, sales: Path, options: dict[str, Any], field: str) -> None:
+def test_wrong_options_are_named(unchanged: Shop, sales: Path, options: dict[str, Any], field: str) -> None:
+    mark = unchanged.store.mark
     with pytest.raises(InvalidInput) as caught:
-        shop.load(sales, **options)
+        unchanged.load(sales, **options)
     assert [violation.field for violation in caught.value.violations] == [field]
-    assert (shop.select("1"), list((shop.store.folder / "imports").glob("*"))) == ([], [])
+    assert (unchanged.store.mark, list((unchanged.store.folder / "imports").glob("*"))) == (mark, [])
 
 
 @pytest.mark.parametrize(
@@ -310,16 +349,15 @@ def test_wrong_options_are_named(shop: Shop, sales: Path, options: dict[str, Any
     ],
 )
 def test_unusable_files_leave_the_store_as_it_was(
-    shop: Shop, sales: Path, tmp_path: Path, make: Callable[[Path], object], error: type[Exception]
+    unchanged: Shop, sales: Path, tmp_path: Path, make: Callable[[Path], object], error: type[Exception]
 ) -> None:
-    shop.load(sales)
-    before = (shop.select("*"), shop.store.mark)
+    before = (unchanged.select("*"), unchanged.store.mark)
     make(tmp_path / "strange.csv")
     with pytest.raises(error) as caught:
-        shop.load(tmp_path / "strange.csv")
+        unchanged.load(tmp_path / "strange.csv")
     assert "\n" not in str(caught.value)
-    assert (shop.select("*"), shop.store.mark) == before
-    assert shop.load(sales).already_known == 5
+    assert (unchanged.select("*"), unchanged.store.mark) == before
+    assert unchanged.load(sales).already_known == 5
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no public data: set VISAVIS_TEST_DATA to its folder")
@@ -345,5 +383,6 @@ def test_public_files(shop: Shop, file: str, columns: dict[str, str], expected: 
     if "online_retail" in file:
         assert report.interactions + report.returns == 417_534, "every row that names a customer"
         assert report.returns_linked > 0.8 * report.returns
-    again = shop.load(DATA / file, columns=columns)
-    assert again.already_known == report.rows - report.rejected
+    if "cdnow" in file:  # the larger files once more would tell no more
+        again = shop.load(DATA / file, columns=columns)
+        assert again.already_known == report.rows - report.rejected

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -56,8 +57,8 @@ def test_every_field_arrives(shop: Engine) -> None:
             "touchpoint, decision_id, reverses_id, rating, source FROM interaction_log"
         ).fetchall()
     assert found == [
-        ("é🍵", "purchase", "ann", "tea", datetime(2024, 2, 29, 10, 30, 0, 5), 2.5, 12.34, "GBP", "o-1", "web", "d-1",  # noqa: DTZ001 - as stored
-         "r-1", None, None)
+        ("é🍵", "purchase", "ann", "tea", datetime(2024, 2, 29, 10, 30, 0, 5), 2.5, Decimal("12.34"), "GBP", "o-1",  # noqa: DTZ001 - as stored
+         "web", "d-1", "r-1", None, None)
     ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import pytest
 from visavis import Consent, Customer, Identifier, Interaction, Item, Money
 from visavis.engine import Engine
 from visavis.errors import Conflict, InvalidInput, NotFound
+from visavis.identify.upserting import upsert_customers_operation, upsert_items_operation
 from visavis.model import UpsertResult
 
 FULL = Item(
@@ -285,3 +286,30 @@ def test_changes_that_meet_in_one_commit_are_all_kept(open_shop: Callable[..., E
     again = open_shop()
     assert again.profile("ann").customer == Customer("ann", (), {"a": 2.0}, "Europe/Paris")
     assert again.identify.get_item("tea") == replace(FULL, name="New name", brand="new brand")
+
+
+def test_writes_are_checked_at_once_and_answered_after_their_commit(open_shop: Callable[..., Engine]) -> None:
+    shop = open_shop(linger_ms=100)
+    before = shop.store.mark.sequence
+    items = shop.identify.upsert_items_soon([FULL], request_id="r1")
+    customers = shop.identify.upsert_customers_soon([Customer("ann", (EMAIL,))], request_id="r2")
+    with pytest.raises(InvalidInput, match=r"items\[0\]\.item_id"):
+        shop.identify.upsert_items_soon([Item("")])
+    with pytest.raises(InvalidInput, match=r"customers\[0\]\.customer_id"):
+        shop.identify.upsert_customers_soon([Customer("")])
+    with pytest.raises(NotFound, match="customer 'bob' is not known"):
+        shop.identify.set_consent_soon("bob", Consent("marketing", True))
+    assert (items.result(), customers.result()) == (UpsertResult(1, 0), UpsertResult(1, 0))
+    assert shop.store.mark.sequence == before + 1  # nobody waited in between, so one commit took both
+    assert shop.identify.set_consent_soon("ann", Consent("marketing", True, "email")).result() is None
+    assert shop.profile(EMAIL).consents[0].channel == "email"
+    assert shop.identify.get_item("tea") == FULL
+    assert shop.identify.upsert_items([FULL], request_id="r1") == UpsertResult(1, 0)
+    with pytest.raises(Conflict):
+        shop.identify.upsert_customers_soon([Customer("bob", (EMAIL,))]).result()
+
+
+def test_upserts_weigh_what_they_hold(shop: Engine) -> None:
+    items, customers = [Item(f"i{k}") for k in range(60)], [Customer(f"c{k}") for k in range(60)]
+    assert upsert_items_operation(shop.live, items, (), "").rows == 60
+    assert upsert_customers_operation(shop.live, customers, (), "").rows == 60

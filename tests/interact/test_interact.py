@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from visavis import Interaction, Item
+from visavis import Consent, Customer, Identifier, Interaction, Item
 from visavis.engine import Engine
 from visavis.errors import InvalidInput, NotFound, PluginError
 from visavis.interact import render_text
@@ -67,6 +67,33 @@ def test_a_channel_that_fails_is_named(shop: Engine) -> None:
         shop.interact.send_test("post", "ann", "me")
     with pytest.raises(InvalidInput, match="to"):
         shop.interact.send_test("keeps", "ann", "")
+
+
+@pytest.mark.parametrize("to", ["bob@example.com", " Bob@Example.COM ", "bob"])
+def test_a_test_goes_to_no_customer_who_did_not_agree(shop: Engine, tmp_path: Path, to: str) -> None:
+    shop.identify.upsert_customers([Customer("bob", (Identifier("email", "bob@example.com"),))])
+    for said in (None, Consent("marketing", True, "post"), Consent("marketing", False)):
+        if said is not None:
+            shop.identify.set_consent("bob", said)
+        with pytest.raises(InvalidInput, match="to: belongs to a customer who granted no marketing on channel keeps"):
+            shop.interact.send_test("keeps", "ann", to)
+        assert not (tmp_path / "plugins" / "sent.txt").exists()
+    shop.identify.set_consent("bob", Consent("marketing", True, "keeps"))
+    assert shop.interact.send_test("keeps", "ann", to).accepted
+
+
+def test_one_of_two_who_share_an_address_is_enough_to_refuse(shop: Engine) -> None:
+    shop.identify.upsert_customers(
+        [
+            Customer("ann", (Identifier("email", "us@example.com"),)),
+            Customer("bob", (Identifier("login", "us@example.com"),)),
+        ]
+    )
+    shop.identify.set_consent("ann", Consent("marketing", True))
+    with pytest.raises(InvalidInput, match="to: belongs to a customer"):
+        shop.interact.send_test("keeps", "ann", "us@example.com")
+    shop.identify.set_consent("bob", Consent("marketing", True))
+    assert shop.interact.send_test("keeps", "ann", "us@example.com").accepted
 
 
 def test_a_message_reads_well() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import numpy as np
+import pytest
 
-from visavis import Item, Money
+from visavis import Interaction, Item, Money
 from visavis.engine import Engine
 from visavis.live.vocabulary import GrowingArray, Vocabulary
 
@@ -82,6 +84,54 @@ def test_whoever_finds_a_code_finds_the_item(shop: Engine) -> None:
     for reader in readers:
         reader.join()
     assert not broken
+
+
+def test_what_was_made_of_the_catalogue_outlives_a_record(shop: Engine) -> None:
+    """Most interactions are with known items; the masks of filters hang on the whole catalogue."""
+    shop.identify.upsert_items([Item("a"), Item("b")])
+    whole = shop.live.catalog.whole()
+    shop.identify.record([Interaction("view", "ann", "a"), Interaction("search", "ann")])
+    assert shop.live.catalog.whole() is whole
+    shop.identify.record([Interaction("view", "ann", "c")])
+    assert shop.live.catalog.whole().ids == ["a", "b", "c"]
+    shop.identify.upsert_items([Item("a", available=False)])
+    assert shop.live.catalog.whole().available.tolist() == [False, True, True]
+
+
+def test_attributes_are_read_once(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.identify.upsert_items([Item(name, attributes={"k": name, "sizes": ("s", "m")}) for name in "abc"])
+    real, read = json.loads, []
+
+    def loads(text: str) -> object:
+        read.append(text)
+        return real(text)
+
+    monkeypatch.setattr("visavis.live.catalog.json.loads", loads)
+    for _ in range(3):
+        assert shop.live.catalog.whole().column("k").tolist() == ["a", "b", "c"]
+        assert shop.live.catalog.whole().column("sizes").tolist() == [("s", "m")] * 3
+    assert len(read) == 3
+    shop.identify.upsert_items([Item("b", attributes={"k": "new"})])
+    read.clear()
+    assert shop.live.catalog.whole().column("k").tolist() == ["a", "new", "c"]
+    assert len(read) == 1
+
+
+def test_a_found_code_is_in_the_whole_catalogue(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.identify.upsert_items([Item("a")])
+    catalog = shop.live.catalog
+    assert len(catalog.whole()) == 1
+    seen: list[tuple[int, int]] = []
+    real = catalog.ids.commit_codes
+
+    def commit_codes() -> None:
+        real()
+        # Another thread may ask at this very moment.
+        seen.append((catalog.ids.find("b"), len(catalog.whole())))
+
+    monkeypatch.setattr(catalog.ids, "commit_codes", commit_codes)
+    shop.identify.upsert_items([Item("b")])
+    assert seen == [(1, 2)]
 
 
 def test_a_vocabulary_shows_only_what_was_committed() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from visavis.history import DAY, Customers, Items
 from visavis.live.building import build
 from visavis.live.histories import Base, Histories, LateRow, basket_of_day
+from visavis.live.netting import net_quantities
 from visavis.store.interactions import StoredRows, text_hash
 from visavis.testing import make_items
 
@@ -176,14 +177,12 @@ def test_memory_is_what_the_whole_log_says(first: list[Event], batches: list[tup
         histories.append(
             np.array([event.customer for event in batch], dtype=np.int32),
             [late(start + n, event, sequence) for n, event in enumerate(batch)],
-            PURCHASE,
-            RETURN,
         )
         if then == "swap":
-            histories.swap(base_of(log, sequence), PURCHASE, RETURN)
+            histories.swap(base_of(log, sequence))
         if then == "stale":
             # A fit read the store, then this batch came, then the fit is served.
-            histories.swap(read_early, PURCHASE, RETURN)
+            histories.swap(read_early)
         for customer in range(3):
             assert rows(read(histories, customer)) == expected(log, customer)
     rebuilt = Histories(base_of(log, len(batches)))
@@ -258,10 +257,95 @@ def test_baskets() -> None:
 
 def test_customers_unknown_to_the_base_are_read() -> None:
     histories = Histories(base_of([], 0, n_customers=0))
-    histories.append(np.array([2, -1], dtype=np.int32), [late(0, Event(2, 1, VIEW, 1), 1)] * 2, PURCHASE, RETURN)
+    histories.append(np.array([2, -1], dtype=np.int32), [late(0, Event(2, 1, VIEW, 1), 1)] * 2)
     found = read(histories, -1, 0, 2, 2)
     assert np.diff(found.indptr).tolist() == [0, 0, 1, 1]
     assert len(read(histories)) == 0
+
+
+def test_a_row_costs_the_same_however_long_the_history_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer nets nothing and copies seldom; a reader nets the item that moved, once."""
+    netted: list[int] = []
+
+    def net(*columns: Any) -> Any:
+        netted.append(len(columns[0]))
+        return net_quantities(*columns)
+
+    log = [Event(0, item % 3, PURCHASE, item % 50) for item in range(300)] + [Event(0, 0, RETURN, 51)]
+    histories = Histories(base_of(log, 0))
+    monkeypatch.setattr("visavis.live.histories.net_quantities", net)
+    memories: dict[int, object] = {}
+    for number in range(500):
+        event = Event(0, 2, PURCHASE if number % 2 else VIEW, 52)
+        log.append(event)
+        histories.append(np.zeros(1, np.int32), [late(len(log) - 1, event, number + 1)])
+        memory = histories._state.late[0]._memory
+        memories[id(memory)] = memory
+    assert not netted
+    assert len(memories) < 20
+    # Item 2 was never returned, so there is nothing to net even now.
+    assert rows(read(histories, 0)) == expected(log, 0)
+    assert not netted
+    back = Event(0, 1, RETURN, 53)
+    log.append(back)
+    histories.append(np.zeros(1, np.int32), [late(len(log) - 1, back, 501)])
+    for _ in range(3):
+        assert rows(read(histories, 0)) == expected(log, 0)
+    assert netted == [101]
+
+
+def test_a_reader_keeps_the_state_that_it_has() -> None:
+    """Longer late rows share memory with shorter ones."""
+    histories = Histories(base_of([], 0))
+    held = []
+    for number in range(40):
+        histories.append(np.zeros(1, np.int32), [late(number, Event(0, number % 3, VIEW, number), number + 1)])
+        held.append(histories._state.late[0])
+    for number, one in enumerate(held):
+        assert one.rows["time"].tolist() == [n * DAY // 24 for n in range(number + 1)]
+
+
+def test_a_new_base_is_asked_for_when_much_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("visavis.live.histories.REBASE_ROWS", 10)
+    asked: list[int] = []
+    log: list[Event] = []
+    histories = Histories(base_of(log, 0), lambda: asked.append(len(log)))
+
+    def add(count: int) -> None:
+        for _ in range(count):
+            log.append(Event(0, 0, VIEW, 1))
+            histories.append(np.zeros(1, np.int32), [late(len(log) - 1, log[-1], len(log))])
+
+    add(10)
+    assert asked == []
+    add(1)
+    assert asked == [11]
+    # Nobody came, or it failed: not asked with each row, but when as much came again.
+    add(11)
+    assert asked == [11, 22]
+    histories.swap(base_of(log[:20], 20))
+    add(10)
+    assert asked == [11, 22]
+    add(1)
+    assert asked == [11, 22, 33]
+    assert len(read(histories, 0).item) == 33
+
+
+def test_the_larger_the_base_the_more_may_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("visavis.live.histories.REBASE_ROWS", 1)
+    asked: list[bool] = []
+    log = [Event(0, 0, VIEW, 1)] * 50
+    histories = Histories(base_of(log, 0), lambda: asked.append(True))
+    for number, wanted in enumerate([0, 0, 0, 0, 0, 1]):
+        histories.append(np.zeros(1, np.int32), [late(100 + number, Event(0, 0, VIEW, 1), 1 + number)])
+        assert len(asked) == wanted
+
+
+def test_times_count_what_was_returned_too() -> None:
+    histories = Histories(base_of([Event(0, 1, PURCHASE, 1), Event(0, 1, RETURN, 2), Event(1, 1, VIEW, 9)], 0))
+    histories.append(np.zeros(1, np.int32), [late(3, Event(0, 2, VIEW, 5), 1)])
+    assert sorted((histories.times_of(0) * 24 // DAY).tolist()) == [1, 2, 5]
+    assert len(histories.times_of(2)) == 0
 
 
 def test_reading_while_writing_sees_one_state_or_the_next() -> None:
@@ -285,10 +369,10 @@ def test_reading_while_writing_sees_one_state_or_the_next() -> None:
     for sequence in range(1, 150):
         batch = [Event(1, n, VIEW, sequence % 40) for n in range(3)]
         log += batch
-        histories.append(np.ones(3, dtype=np.int32), [late(0, event, sequence) for event in batch], PURCHASE, RETURN)
+        histories.append(np.ones(3, dtype=np.int32), [late(0, event, sequence) for event in batch])
         written[0] = len(log)
         if sequence % 3 == 0:
-            histories.swap(base_of(log, sequence), PURCHASE, RETURN)
+            histories.swap(base_of(log, sequence))
     stop.set()
     for thread in threads:
         thread.join()

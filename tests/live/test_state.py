@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,70 @@ def test_memory_after_reopening_is_memory_before(tmp_path: Path, empty_store: Pa
         assert "thief" not in before["customers"]
     with visavis.open(folder / "s.duckdb", settings=plain) as shop:
         assert memory(shop) == before
+
+
+def past_of(shop: Engine) -> list[Any]:
+    live = shop.live
+    codes = np.arange(len(live.identities.customers), dtype=np.int32)
+    past = live.histories.of(codes, [""] * len(codes), live.kinds.names, 0)
+    return [getattr(past, name).tolist() for name in ("indptr", "item", "kind", "time", "quantity", "basket")]
+
+
+def test_what_came_is_folded_into_the_base_in_the_background(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("visavis.live.histories.REBASE_ROWS", 20)
+    shop.live.rebuild_histories()
+    for number in range(60):
+        shop.identify.record(
+            [
+                Interaction("purchase", f"c{number % 3}", "i", interaction_id=f"p{number}"),
+                Interaction("return", f"c{number % 3}", "i", reverses_id=f"p{number - 3}"),
+            ]
+        )
+    shop.live.close()
+    folded = past_of(shop)
+    assert len(shop.live.histories._state.base.item) > 20
+    shop.live.rebuild_histories()
+    assert past_of(shop) == folded
+
+
+def test_one_rebase_at_a_time_and_none_behind_the_close(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+    runs: list[int] = []
+
+    def hold() -> None:
+        runs.append(1)
+        inside.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(shop.live, "rebuild_histories", hold)
+    shop.live._rebase_soon()
+    assert inside.wait(10)
+    shop.live._rebase_soon()
+    closing = threading.Thread(target=shop.close)
+    closing.start()
+    closing.join(0.05)
+    # The store stays open as long as somebody reads it.
+    assert closing.is_alive()
+    go_on.set()
+    closing.join(10)
+    assert not closing.is_alive()
+    shop.live._rebase_soon()
+    assert len(runs) == 1
+
+
+def test_a_rebase_that_fails_is_told_and_answers_go_on(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.identify.record([Interaction("view", "ann", "tea")])
+
+    def fall() -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(shop.live, "build", fall)
+    shop.live._rebase_soon()
+    shop.live.close()
+    assert "histories could not be rebased: MemoryError" in caplog.text
+    assert shop.profile("ann").interaction_count == 1
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TypeVar
 
 from visavis.config import load_settings
 from visavis.errors import Conflict, FieldViolation, InvalidInput, NotFound
@@ -42,6 +43,7 @@ from visavis.model import (
     UpsertResult,
 )
 
+T = TypeVar("T")
 NOON = datetime(2026, 1, 2, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -59,7 +61,8 @@ class Standin:
         self.warm.set()
         self.seen: list[object] = []
         self.ended: list[str] = []
-        self.store = SimpleNamespace(scratch=lambda name: scratch(folder / name))
+        self.writer = SimpleNamespace(failure=None)
+        self.store = SimpleNamespace(scratch=lambda name: scratch(folder / name), writer=self.writer)
         self.identify = IdentifyRoom(self)
         self.differentiate = DifferentiateRoom(self)
         self.customize = CustomizeRoom(self)
@@ -76,6 +79,17 @@ class Standin:
         self.seen.append(arguments[0] if len(arguments) == 1 else arguments)
         if self.fail is not None:
             raise self.fail
+
+    def commit(self, result: T) -> Future[T]:
+        """A write that is acknowledged when nobody holds it."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            self.hold.wait(10)
+            future.set_result(result)
+
+        threading.Thread(target=work).start()
+        return future
 
     def long(self, name: str, progress: Callable[[Progress], None] | None) -> None:
         """Long work: a step of progress every few milliseconds until nobody holds it."""
@@ -117,17 +131,10 @@ class IdentifyRoom:
         ]
         if violations:
             raise InvalidInput(violations)
-        future: Future[RecordResult] = Future()
         known = sum(one.interaction_id in self._known for one in interactions if one.interaction_id)
         self._known.update(one.interaction_id for one in interactions)
         self.interactions.extend(interactions)
-
-        def commit() -> None:
-            self._shop.hold.wait(10)
-            future.set_result(RecordResult(len(interactions) - known, known))
-
-        threading.Thread(target=commit).start()
-        return future
+        return self._shop.commit(RecordResult(len(interactions) - known, known))
 
     def upsert_items(
         self, items: Sequence[Item], *, update_mask: Sequence[str] = (), request_id: str = ""
@@ -137,6 +144,11 @@ class IdentifyRoom:
         created = sum(item.item_id not in self.items for item in items)
         self.items.update({item.item_id: item for item in items})
         return UpsertResult(created, len(items) - created)
+
+    def upsert_items_soon(
+        self, items: Sequence[Item], *, update_mask: Sequence[str] = (), request_id: str = ""
+    ) -> Future[UpsertResult]:
+        return self._shop.commit(self.upsert_items(items, update_mask=update_mask, request_id=request_id))
 
     def get_item(self, item_id: str) -> Item:
         self._shop.enter("get_item", item_id)
@@ -160,10 +172,19 @@ class IdentifyRoom:
         self.customers.update({one.customer_id: one for one in customers})
         return UpsertResult(created, len(customers) - created)
 
+    def upsert_customers_soon(
+        self, customers: Sequence[Customer], *, update_mask: Sequence[str] = (), request_id: str = ""
+    ) -> Future[UpsertResult]:
+        return self._shop.commit(self.upsert_customers(customers, update_mask=update_mask, request_id=request_id))
+
     def set_consent(self, customer: CustomerRef, consent: Consent, *, request_id: str = "") -> None:
         self._shop.enter("set_consent", customer, consent, request_id)
         if consent.purpose not in {"marketing", "personalization"}:
             raise InvalidInput([FieldViolation("consent.purpose", f"is {consent.purpose!r}; give marketing")])
+
+    def set_consent_soon(self, customer: CustomerRef, consent: Consent, *, request_id: str = "") -> Future[None]:
+        self.set_consent(customer, consent, request_id=request_id)
+        return self._shop.commit(None)
 
     def import_file(
         self,

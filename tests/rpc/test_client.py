@@ -190,3 +190,8 @@ def test_a_closed_client_can_be_closed_again(shop: Standin) -> None:
         client.recommend("ann")
         client.close()
         client.close()
+        shop.seen.clear()
+        for call in (lambda: client.recommend("ann"), lambda: client.fit()):
+            with pytest.raises(Unavailable, match=f"this client of {server.address} is closed; make another"):
+                call()
+        assert not shop.seen

@@ -88,7 +88,7 @@ def test_columns_are_rows() -> None:
         interaction_id=[8, 0, 0],
         occurred_micros=[1_500_000, 0, -1],
         quantity=[1.0, 2.5, 3.0],
-        amount_minor_units=[0, 250, 7],
+        amount_minor_units=[0, 250, 0],
         amount_currency=[0, 7, 0],
         rating=[float("nan"), 4.0, float("nan")],
         touchpoint=[9, 0, 0],
@@ -112,6 +112,8 @@ def test_columns_are_rows() -> None:
         ({"order_id": [0, 4_000_000_000]}, "order_id[1]"),
         ({"occurred_micros": [0, 2**63 - 1]}, "occurred_micros[1]"),
         ({"occurred_micros": [-(2**63), 0]}, "occurred_micros[0]"),
+        ({"amount_minor_units": [0, 7]}, "amount_currency[1]"),
+        ({"amount_minor_units": [5, 7], "amount_currency": [1, 0]}, "amount_currency[1]"),
     ],
 )
 def test_bad_columns_are_named(columns: dict[str, Any], field: str) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import visavis
+from visavis.api.v1 import admin_service_pb2 as admin_pb
 from visavis.api.v1 import interaction_service_pb2 as pb
+from visavis.api.v1 import message_service_pb2 as message_pb
+from visavis.api.v1.admin_service_pb2_grpc import AdminServiceStub
 from visavis.api.v1.interaction_service_pb2_grpc import InteractionServiceStub
+from visavis.api.v1.message_service_pb2_grpc import MessageServiceStub
 from visavis.client import Client
 from visavis.engine import Engine
-from visavis.errors import Conflict, InvalidInput, NotFound, NotReady, StoreInUse
+from visavis.errors import Conflict, InvalidInput, NotFound, NotReady, StoreError, StoreInUse
 from visavis.model import (
     AttributeFilter,
     Consent,
@@ -26,6 +33,8 @@ from visavis.model import (
     RecordResult,
     UpsertResult,
 )
+from visavis.rpc.errors import from_call
+from visavis.rpc.server import PACKAGE
 from visavis.store.owner import read_owner
 from visavis.testing.server import serve
 
@@ -227,6 +236,74 @@ def test_a_test_message_goes_out(client: Client, capsys: pytest.CaptureFixture[s
     delivery = client.interact.send_test("console", "c2", "me@example.com", n=2)
     assert delivery.accepted
     assert "me@example.com" in capsys.readouterr().out
+
+
+def test_a_writer_that_failed_is_told_and_reads_go_on(client: Client, engine: Engine) -> None:
+    fill(client)
+    client.fit()
+    stub: Any = health_pb2_grpc.HealthStub(client._caller.channel)
+
+    def health(service: str = "") -> object:
+        return stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5).status
+
+    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+    assert health() == serving
+    engine.store.writer._fail(StoreError("the disk is gone"))
+    assert [health(name) for name in ("", f"{PACKAGE}.CatalogService")] == [not_serving] * 2
+    assert health(f"{PACKAGE}.RecommendationService") == serving
+    with pytest.raises(StoreError, match="the disk is gone"):
+        client.identify.upsert_items([Item("tea")])
+    assert client.identify.get_item("i2").name == "Item 2"
+    assert client.similar("i2").item_id == "i2"
+    assert client.recommend("c2", 1).items[0].item_id == "i2"
+
+
+def test_names_and_scorers_are_as_documented(client: Client) -> None:
+    client.identify.record(purchases())
+    client.fit()
+    full = client.recommend("c2", 8)
+    assert [item.name for item in full.items] == [item.item_id for item in full.items]
+    assert (full.scorer, full.fallback, full.fallback_reason) == (full.items[0].scorer, False, "too_few")
+    assert full.items[-1].scorer != full.scorer
+    alike = client.similar("i2")
+    assert [alike.name, *(one.name for one in alike.items)] == ["i2", *(one.item_id for one in alike.items)]
+    nobody = client.recommend("nobody", 2)
+    assert (nobody.scorer, nobody.fallback, nobody.fallback_reason) == ("popularity", True, "unknown_customer")
+    nothing = client.recommend("c2", 2, filters=[AttributeFilter("brand", any_of=("none",))])
+    assert (nothing.scorer, nothing.fallback, nothing.items) == ("item_similarity", False, ())
+
+
+def test_money_needs_its_currency_everywhere(client: Client) -> None:
+    with pytest.raises(InvalidInput, match=r"interactions\[0\]\.amount\.currency"):
+        client.identify.record([Interaction("purchase", "ann", "tea", amount=Money(250, ""))])
+    batch = pb.StreamInteractionsRequest(strings=["", "purchase"], kind=[1], amount_minor_units=[250])
+    (answer,) = InteractionServiceStub(client._caller.channel).StreamInteractions(iter([batch]))
+    assert answer.error.message.startswith("amount_currency[0]: is empty beside 250 minor units")
+    assert client.admin.status().interactions == 0
+
+
+def test_request_ids_keep_one_rule(client: Client) -> None:
+    fill(client)
+    client.fit()
+    channel = client._caller.channel
+    calls: list[Callable[[str], object]] = [
+        lambda i: client.identify.record([Interaction("view", "ann")], request_id=i),
+        lambda i: client.identify.upsert_items([Item("tea")], request_id=i),
+        lambda i: client.identify.set_consent("c2", Consent("marketing", True, "email"), request_id=i),
+        lambda i: list(AdminServiceStub(channel).Fit(admin_pb.FitRequest(request_id=i))),
+        lambda i: MessageServiceStub(channel).SendTestMessage(
+            message_pb.SendTestMessageRequest(channel="console", customer={"customer_id": "c2"}, to="me", request_id=i)
+        ),
+    ]
+    for number, call in enumerate(calls):
+        call(f"{number}" + "é" * 255)
+        for bad in ("é" * 257, "a\x00"):
+            with pytest.raises((InvalidInput, grpc.RpcError)) as caught:
+                call(bad)
+            said = caught.value
+            error = from_call(said, "here") if isinstance(said, grpc.RpcError) else said
+            assert isinstance(error, InvalidInput)
+            assert [one.field for one in error.violations] == ["request_id"]
 
 
 def test_the_owner_file_says_where(engine: Engine, tmp_path: Path) -> None:

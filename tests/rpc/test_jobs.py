@@ -63,8 +63,11 @@ def test_a_repeat_joins_and_another_request_is_a_conflict() -> None:
         with pytest.raises(Conflict) as caught:
             jobs.start("Fit", lambda report: 6, request_id="r", fingerprint=b"b")
         assert caught.value.reason == "REQUEST_ID_REUSED"
-        with pytest.raises(InvalidInput, match="request_id: has 130 bytes; give at most 128"):
-            jobs.start("Fit", lambda report: 7, request_id="é" * 65)
+        with pytest.raises(InvalidInput, match="request_id: has 257 characters; give at most 256"):
+            jobs.start("Fit", lambda report: 7, request_id="é" * 257)
+        assert await jobs.start("Fit", lambda report: 8, request_id="é" * 256).result() == 8  # as for every other call
+        with pytest.raises(InvalidInput, match="request_id: holds the control character"):
+            jobs.start("Fit", lambda report: 9, request_id="a\x00")
 
     driven(test)
 

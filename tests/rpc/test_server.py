@@ -28,7 +28,7 @@ from tests.rpc.standin import Standin, until
 
 from visavis.client import Client, connect
 from visavis.config import Settings
-from visavis.errors import InvalidInput, Unauthenticated, Unavailable, VisavisError
+from visavis.errors import InvalidInput, StoreError, Unauthenticated, Unavailable, VisavisError
 from visavis.model import Interaction
 from visavis.rpc.server import PACKAGE, SERVICES, Server
 from visavis.testing.server import serve
@@ -80,6 +80,61 @@ def test_health_follows_the_server(shop: Standin, channel: grpc.Channel, server:
     with pytest.raises(grpc.RpcError) as caught:
         health(channel, "nosuch.Service")
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def watch(channel: grpc.Channel, service: str = "") -> Any:
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    return stub.Watch(health_pb2.HealthCheckRequest(service=service), timeout=10)
+
+
+def status(answer: Any) -> str:
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+
+def test_health_can_be_watched(shop: Standin) -> None:
+    with serve(shop, grace=5) as server:
+        channel = grpc.insecure_channel(server.address)
+        watches = [watch(channel, name) for name in ("", "", "nosuch")]
+        assert [status(next(one)) for one in watches] == ["SERVING", "SERVING", "SERVICE_UNKNOWN"]
+        watches[0].cancel()  # one that leaves must not take the others along
+        assert health(channel) == "SERVING"
+    # Told and ended: a watch does not hold the stop up.
+    assert [status(one) for one in watches[1]] == ["NOT_SERVING"]
+    assert list(watches[2]) == []
+    channel.close()
+
+
+def test_only_so_many_watches_are_open(channel: grpc.Channel, server: Server) -> None:
+    watches = [watch(channel) for _ in range(32)]
+    assert {status(next(one)) for one in watches} == {"SERVING"}
+    with pytest.raises(grpc.RpcError) as caught:
+        next(watch(channel))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert health(channel) == "SERVING"
+    for one in watches:
+        one.cancel()
+
+    def welcome() -> bool:
+        call = watch(channel)
+        try:
+            return status(next(call)) == "SERVING"
+        except grpc.RpcError:
+            return False
+        finally:
+            call.cancel()
+
+    until(welcome)
+
+
+def test_a_store_that_takes_no_more_is_not_healthy(channel: grpc.Channel, shop: Standin) -> None:
+    watched = watch(channel)
+    assert status(next(watched)) == "SERVING"
+    shop.writer.failure = StoreError("the disk is gone")
+    assert {name.rpartition(".")[2] for name in NAMES if health(channel, name) == "NOT_SERVING"} == {
+        "", "AdminService", "CatalogService", "CustomerService", "InteractionService",
+    }  # fmt: skip
+    assert status(next(watched)) == "NOT_SERVING"
+    watched.cancel()
 
 
 def free_port() -> int:

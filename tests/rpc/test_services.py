@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import pytest
-from tests.rpc.standin import NOON, Standin
+from tests.rpc.standin import NOON, Standin, until
 
 from visavis.api.v1 import catalog_service_pb2 as catalog_pb
 from visavis.api.v1 import customer_service_pb2 as customer_pb
@@ -23,7 +24,7 @@ from visavis.api.v1.message_service_pb2_grpc import MessageServiceStub
 from visavis.api.v1.plugin_service_pb2_grpc import PluginServiceStub
 from visavis.api.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from visavis.api.v1.segment_service_pb2_grpc import SegmentServiceStub
-from visavis.client import Client
+from visavis.client import Client, connect
 from visavis.errors import Conflict, InvalidInput, NotFound, StoreDamaged, VisavisError
 from visavis.model import (
     AttributeFilter,
@@ -38,6 +39,7 @@ from visavis.model import (
     UpsertResult,
 )
 from visavis.rpc.errors import from_call
+from visavis.testing.server import serve
 
 TEA = Item(
     "tea", "Tea ☕", "g", "drinks", "Leaf", Money(250, "EUR"), False, {"organic": True, "kg": 0.5, "tags": ("a", "b")}
@@ -92,6 +94,29 @@ def test_items(client: Client, shop: Standin) -> None:
     assert (page.items, page.next_page_token) == ((TEA,), "1")
     page = client.identify.list_items(page_size=1, page_token=page.next_page_token)
     assert (page.items, page.next_page_token) == ((Item("cup"),), "")
+
+
+def test_writes_that_wait_for_their_commit_hold_no_thread(shop: Standin) -> None:
+    with serve(shop, executor_threads=1) as server, connect(server.address) as client:
+        client.identify.upsert_items([TEA])
+        shop.hold.clear()
+        writes: list[Callable[[], object]] = [
+            lambda: client.identify.upsert_items([TEA]),
+            lambda: client.identify.upsert_items([Item(f"i{k}", "x" * 100) for k in range(1000)]),
+            lambda: client.identify.upsert_customers([Customer("ann")]),
+            lambda: client.identify.upsert_customers([Customer(f"c{k}") for k in range(1000)]),
+            lambda: client.identify.set_consent("ann", Consent("marketing", True)),
+        ]
+        with ThreadPoolExecutor(len(writes)) as threads:
+            waiting = [threads.submit(write) for write in writes]
+            until(lambda: server.running == len(writes))
+            assert client.identify.get_item("tea") == TEA
+            assert client.admin.status().sequence == 42
+            assert not any(one.done() for one in waiting)
+            shop.hold.set()
+            assert [one.result() for one in waiting] == [
+                UpsertResult(0, 1), UpsertResult(1000, 0), UpsertResult(1, 0), UpsertResult(1000, 0), None,
+            ]  # fmt: skip
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 10_000, "nul\x00", "line\nfeed"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +17,12 @@ from visavis.api.v1 import admin_service_pb2 as admin_pb
 from visavis.api.v1 import interaction_service_pb2 as pb
 from visavis.api.v1.admin_service_pb2_grpc import AdminServiceStub
 from visavis.api.v1.interaction_service_pb2_grpc import InteractionServiceStub
-from visavis.client import Client
+from visavis.client import Client, connect
 from visavis.errors import Conflict, InvalidInput, NotFound, StoreUnwritable
 from visavis.model import Progress
 from visavis.rpc.errors import from_call, from_status
 from visavis.rpc.server import Server
+from visavis.testing.server import serve
 
 
 def batch(name: str, kind: str = "view", rows: int = 1, **columns: Any) -> pb.StreamInteractionsRequest:
@@ -171,7 +173,7 @@ def test_a_progress_that_raises_breaks_the_upload_off(
         ([pb.ImportFileRequest(options={"file_name": "x" * 300})], "options.file_name"),
         ([pb.ImportFileRequest(options={"file_name": "a.csv"})] * 2, "chunk"),
         ([pb.ImportFileRequest(options={"file_name": "a.csv"}), pb.ImportFileRequest()], "chunk"),
-        ([pb.ImportFileRequest(options={"file_name": "a.csv", "request_id": "r" * 129})], "request_id"),
+        ([pb.ImportFileRequest(options={"file_name": "a.csv", "request_id": "r" * 257})], "request_id"),
     ],
 )
 def test_bad_imports_are_named(
@@ -182,6 +184,32 @@ def test_bad_imports_are_named(
     error = from_call(caught.value, "here")
     assert isinstance(error, InvalidInput)
     assert [violation.field for violation in error.violations] == [field]
+    assert not shop.seen
+    until(lambda: not scratch(shop, "uploads"))
+
+
+def test_a_file_that_is_too_large_is_refused(shop: Standin, tmp_path: Path) -> None:
+    file = tmp_path / "sales.csv"
+    with serve(shop, max_upload_mb=1) as server, connect(server.address) as client:
+        file.write_bytes(b"x" * (1 << 20))
+        assert client.identify.import_file(file).rows == 1
+        shop.seen.clear()
+        file.write_bytes(b"x" * ((1 << 20) + 1))
+        with pytest.raises(InvalidInput, match=r"chunk: goes beyond 1 MiB, the largest file taken \(max_upload_mb\)"):
+            client.identify.import_file(file)
+        assert not shop.seen
+        until(lambda: not scratch(shop, "uploads"))
+
+
+def test_a_file_that_would_fill_the_disk_is_refused(
+    client: Client, shop: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "sales.csv"
+    file.write_bytes(b"a\n")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=256 << 20))
+    with pytest.raises(StoreUnwritable, match="has 256 MiB left, and 256 MiB are kept for the store; make room there"):
+        client.identify.import_file(file)
     assert not shop.seen
     until(lambda: not scratch(shop, "uploads"))
 

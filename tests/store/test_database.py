@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from visavis.errors import StoreDamaged, StoreError, StoreInUse, StoreUnwritable, VisavisError
-from visavis.store.database import Database, duckdb_errors
+from visavis.errors import NotAStore, StoreDamaged, StoreError, StoreInUse, StoreUnwritable, VisavisError
+from visavis.store.database import Database, check_file, duckdb_errors
 
 PATH = Path("shop.duckdb")
 
@@ -70,3 +70,15 @@ def test_nothing_is_downloaded(tmp_path: Path) -> None:
         ).fetchall()
     database.close()
     assert found == [(False, False)]
+
+
+def test_an_interrupt_while_duckdb_works_is_an_interrupt() -> None:
+    with pytest.raises(KeyboardInterrupt), duckdb_errors(PATH):
+        raise RuntimeError("Query interrupted")
+    with pytest.raises(RuntimeError, match="else"), duckdb_errors(PATH):
+        raise RuntimeError("something else")
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotAStore, match="name the file otherwise"):
+        check_file(tmp_path / "caf\udce9.duckdb")

@@ -109,6 +109,16 @@ def check(
         ({"currency": "euros"}, "currency is not a three-letter code"),
         ({"kind": "💥"}, "kind is not 1 to 64 lower-case letters, digits or _"),
         ({"id": None}, "id is missing"),
+        ({"kind": "rating", "rating": None}, "rating is missing"),
+        ({"kind": "rating", "rating": "1000000.5"}, "rating is not a number from -1,000,000 to 1,000,000"),
+        ({"kind": "rating", "rating": "-1e9"}, "rating is not a number from -1,000,000 to 1,000,000"),
+        ({"kind": "rating", "rating": "NaN"}, "rating is not a number from -1,000,000 to 1,000,000"),
+        ({"kind": "rating", "rating": "good"}, "rating is not a number from -1,000,000 to 1,000,000"),
+        ({"kind": "view", "rating": "3"}, "rating belongs to the kind rating only"),
+        ({"kind": "rating", "rating": "3", "item": None}, "item is missing"),
+        ({"kind": "like", "item": None}, "item is missing"),
+        ({"quantity": "1000000000000"}, "quantity is not a number below 1e12"),
+        ({"quantity": "999999999999.9999999"}, "quantity is not a number below 1e12"),
         (dict.fromkeys(GOOD), "row is empty or cannot be read"),
     ],
 )
@@ -127,10 +137,13 @@ def test_what_is_unusual_but_fine(store: Store) -> None:
             {**GOOD, "customer": "NaN", "item": "☕ café"},
             {**GOOD, "kind": "Search", "item": None},
             {**GOOD, "kind": "Sale", "quantity": None},
+            {**GOOD, "kind": "rating", "rating": "-1e6"},
+            {**GOOD, "kind": "rating", "rating": "0.25"},
         ],
     )
-    assert [row["why"] for row in rows] == [None] * 4
-    assert [(row["customer"], row["kind"], row["quantity"]) for row in rows] == [
+    assert [row["why"] for row in rows] == [None] * 6
+    assert [row["rating"] for row in rows[3:]] == [None, -1e6, 0.25]
+    assert [(row["customer"], row["kind"], row["quantity"]) for row in rows[:4]] == [
         (None, "purchase", 3.0),
         (None, "purchase", 1.0),
         ("c", "search", 1.0),

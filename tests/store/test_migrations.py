@@ -42,6 +42,18 @@ def test_a_later_step_is_added_and_views_are_made_anew(tmp_path: Path, monkeypat
         connection.execute("SELECT * FROM segments")
 
 
+def test_views_lost_in_a_crash_come_back_and_foreign_ones_stay(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "s.duckdb")) as connection:
+        migrate(connection, "s")
+        made = migrations.view_names(connection)
+        assert made == migrations.known_views()
+        connection.execute("CREATE VIEW mine AS SELECT 1 AS one")
+        for view in made:
+            connection.execute(f"DROP VIEW {view}")
+        migrate(connection, "s")
+        assert migrations.view_names(connection) == {*made, "mine"}
+
+
 def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "s.duckdb"
     known = latest_version()

@@ -102,6 +102,31 @@ def test_names_of_columns_are_told_apart(cursor: duckdb.DuckDBPyConnection, tmp_
     assert read(cursor, tmp_path / "a.csv")[0].columns == ("a", "a_2", "column3", "A")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_empty_lines_before_the_header(
+    cursor: duckdb.DuckDBPyConnection, tmp_path: Path, encoding: str, end: str
+) -> None:
+    lines = ["", "  ", ";;", "größe;b", "1;2", "1", "é;4", ""]
+    (tmp_path / "a.csv").write_bytes(end.join(lines).encode(encoding))
+    staged, rows = read(cursor, tmp_path / "a.csv")
+    assert (staged.columns, rows) == (("größe", "b"), [("1", "2"), ("é", "4")])
+    assert broken(cursor) == [(2, "MISSING COLUMNS")]
+
+
+def test_names_of_columns_are_free_of_control_characters(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b'a\x00b,\x00,"c\x1b[31m\nd",a_b_2,a b\n1,2,3,4,5\n')
+    staged, rows = read(cursor, tmp_path / "a.csv")
+    assert staged.columns == ("a b", "column2", "c [31m d", "a_b_2", "a b_2")
+    assert rows == [("1", "2", "3", "4", "5")]
+
+
+def test_keys_may_hold_any_character(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"a\\u0000b": 1, "it\'s": 2, "\\"c\\"": 3}\n')
+    staged, rows = read(cursor, tmp_path / "a.jsonl")
+    assert (staged.columns, rows) == (("a b", "it's", '"c"'), [("1", "2", "3")])
+
+
 def test_json_lines_and_arrays_lose_nothing(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id": "00123", "n": 12345678901234567890}\nbad\n{"id": 5, "late": true}\n')
     staged, rows = read(cursor, tmp_path / "a.jsonl")
@@ -126,10 +151,22 @@ def test_parquet_types_become_text_with_care(cursor: duckdb.DuckDBPyConnection, 
     ]
 
 
+def test_bytes_in_parquet_are_texts_where_they_can_be(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    cursor.execute(
+        f'COPY (SELECT unnest([\'caf\\xC3\\xA9\'::BLOB, \'x\'::BLOB, NULL]) AS "it\'s ""b""", '
+        f"unnest(['\\x89PNG\\xFF\\x00'::BLOB, 'y'::BLOB, NULL]) AS picture) TO '{file}'"
+    )
+    staged, rows = read(cursor, file)
+    assert staged.columns == ('it\'s "b"', "picture")
+    assert rows == [("café", "\\x89PNG\\xFF\\x00"), ("x", "y"), (None, None)]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("a.csv", b"", "is empty"),
+        ("a.csv", b"\n \n,,\n", "no rows"),
         ("a.csv.gz", gzip.compress(b""), "is empty when unpacked"),
         ("a.csv", b"customer_id,item\n", "no rows"),
         ("a.csv.gz", gzip.compress(b"a,b\n" * 1000)[:30], "damaged"),

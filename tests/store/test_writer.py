@@ -293,6 +293,91 @@ def test_a_hook_that_waits_for_its_own_writer_is_told(store: Store) -> None:
     assert "would wait for itself" in str(told[0])
 
 
+def test_a_hook_that_reads_what_is_being_written_is_told(store: Store) -> None:
+    """It would wait for ever: memory holds a commit only after its hooks."""
+    told: list[BaseException] = []
+
+    def read(sequence: int) -> None:
+        store.writer.wait_for(sequence - 1)
+        try:
+            store.writer.wait_for(sequence)
+        except StoreError as error:
+            told.append(error)
+
+    assert store.writer.submit(adding("a", committed=read)).result(10)
+    assert "do it in a thread" in str(told[0])
+    store.writer.wait_for(store.mark.sequence)
+
+
+def test_rows_of_other_columns_do_not_lose_any(store: Store) -> None:
+    def apply(tx: Transaction) -> None:
+        insert(tx, "a")
+        tx.insert(
+            "customers",
+            {
+                "customer_code": np.ones(1, np.int32),
+                "customer_id": ["b"],
+                "time_zone": ["Asia/Tokyo"],
+                "created_at": AT,
+                "updated_at": AT,
+            },
+        )
+        insert(tx, "c")
+
+    store.writer.run(Operation(apply))
+    with store.cursor() as cursor:
+        found = cursor.execute("SELECT customer_id, time_zone FROM customers ORDER BY ALL").fetchall()
+    assert found == [("a", None), ("b", "Asia/Tokyo"), ("c", None)]
+
+
+def test_the_failure_can_be_asked_for(store: Store) -> None:
+    assert store.writer.failure is None
+    store.writer.run(adding("a"))
+    fail_on(store, "COMMIT", duckdb.IOException("No space left on device"))
+    with pytest.raises(StoreError):
+        store.writer.run(adding("b"))
+    assert "start again" in str(store.writer.failure)
+    with pytest.raises(AttributeError):
+        store.writer.failure = None  # type: ignore[misc]
+
+
+def test_a_checkpoint_that_is_put_off_is_not_tried_at_each_commit(
+    open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A snapshot may hold the log for minutes."""
+    store = open_store(checkpoint_wal_mb=1)
+    store.writer.run(adding("x" * 1_500_000))
+    store.writer.run(adding("settled"))
+    tried: list[str] = []
+
+    class Held(FailingCursor):
+        def execute(self, sql: str, *arguments: Any) -> Any:
+            tried.extend([sql] if sql == "CHECKPOINT" else [])
+            return super().execute(sql, *arguments)
+
+    real = store.writer._cursor
+    held: Any = Held(real, "CHECKPOINT", duckdb.TransactionException("another transaction reads"))
+    monkeypatch.setattr(store.writer, "_cursor", held)
+    store.writer.run(adding("y" * 1_500_000))
+    for number in range(10):
+        store.writer.run(adding(f"c{number}"))
+    assert len(tried) == 1
+    assert [record.message for record in caplog.records if "checkpoint put off" in record.message] == [
+        "checkpoint put off, it is tried again: another transaction reads"
+    ]
+    monkeypatch.setattr(store.writer, "CHECKPOINT_RETRY_S", 0.0)
+    monkeypatch.setattr(store.writer, "_checkpoint_at", 1e-9)
+    for name in ("d", "e"):
+        store.writer.run(adding(name))
+    store.writer.run(adding("f"))
+    assert len(tried) > 1
+    assert sum("checkpoint put off" in record.message for record in caplog.records) == 1
+    monkeypatch.setattr(store.writer, "_cursor", real)
+    store.writer.run(adding("g"))
+    store.writer.run(adding("h"))
+    assert store.wal_bytes() < 1 << 20
+
+
 def test_the_log_is_checkpointed_when_it_is_long(open_store: Callable[..., Store]) -> None:
     store = open_store(checkpoint_wal_mb=1)
     for number in range(3):

@@ -86,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     A wrong command line raises `SystemExit(2)`, `--help` and `--version` raise `SystemExit(0)`.
     """
+    # gRPC would write of its own troubles, such as a port in use, beside the one line in which we do.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     _never_fail_on_a_character(sys.stdout)
     _never_fail_on_a_character(sys.stderr)
     try:

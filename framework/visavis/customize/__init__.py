@@ -20,7 +20,7 @@ class Customize:
 
     @property
     def unrecorded(self) -> int:
-        """Answers whose record was dropped because the writer was behind."""
+        """Answers whose record was dropped because the writer was behind or had stopped."""
         return self._recommending.unrecorded
 
     def warm_up(self) -> None:

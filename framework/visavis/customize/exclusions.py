@@ -107,6 +107,8 @@ def _is_texts(values: object) -> bool:
 def _passes(one: AttributeFilter, items: Items) -> NDArray[np.bool_]:
     ranged = one.at_least is not None or one.at_most is not None
     # A price is told by its minor units.
+    if ranged and one.name == "price":
+        return _within(items.price, one)
     values = [None if np.isnan(p) else float(p) for p in items.price] if one.name == "price" else items.column(one.name)
     if ranged:
         numbers = np.array(

@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.customize.ranking import check_neighbours
 from visavis.errors import PluginError, VisavisError
 from visavis.history import History
 from visavis.model import Progress
 from visavis.plugin import NeighbourScorer, Registry, Scorer
+from visavis.plugin.failures import type_and_place
 from visavis.store import Operation, Store, Transaction
 from visavis.store.generations import FittedPlugin, insert_plugin, insert_similar_items
 
@@ -57,9 +59,10 @@ def fit_scorers(
             fitted = FittedPlugin("scorer", name, options, check_state(scorer))
             if isinstance(scorer, NeighbourScorer):
                 neighbours = _neighbours(scorer, len(history.items))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failed[name] = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
-            log.warning("scorer %s failed to fit and is left out: %s", name, failed[name], exc_info=error)
+            log.warning("scorer %s failed to fit and is left out: %s", name, type_and_place(error))
+            log.debug("traceback of scorer %s", name, exc_info=error)
             fitted = FittedPlugin("scorer", name, options, {}, failed[name])
         else:
             scorers[name] = scorer
@@ -99,7 +102,7 @@ def _neighbours(scorer: NeighbourScorer, n_items: int) -> Neighbours:
     neighbours = np.full((n_items, SIMILAR_KEPT), -1, dtype=np.int32)
     similarities = np.zeros((n_items, SIMILAR_KEPT))
     for item in range(n_items):
-        codes, values = scorer.neighbours(item, SIMILAR_KEPT)
+        codes, values = check_neighbours(*scorer.neighbours(item, SIMILAR_KEPT), SIMILAR_KEPT, n_items)
         neighbours[item, : len(codes)] = codes
         similarities[item, : len(codes)] = values
     return neighbours, similarities

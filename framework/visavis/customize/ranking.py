@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,9 +68,10 @@ def fill(
         hidden = take_exclusions(exclude, rows)
         with reported(name):
             codes, scores = scorer.top(take_customers(customers, rows), items, asked, hidden)
-            _check_top(codes, scores, hidden)
+            _check_top(codes, scores, asked, hidden)
         unfinished = []
         for place, row in enumerate(rows):
+            # No item behind a missing one: `_check_top` saw to it.
             count = int(np.count_nonzero(codes[place] >= 0))
             for code, score in zip(codes[place, :count].tolist(), scores[place, :count].tolist(), strict=True):
                 picks[row].offer(code, score, name)
@@ -98,8 +99,9 @@ def explain(
                 found = scorer.explain(customers, codes, scores)[0]
                 if len(found) != len(places):
                     raise ValueError(f"explain gave {len(found)} lists for {len(places)} items")
-        for place, contributions in zip(places, found, strict=True):
-            reasons[place] = tuple(_reason(one, catalog) for one in contributions)
+        with reported(name):
+            for place, contributions in zip(places, found, strict=True):
+                reasons[place] = tuple(_reason(one, catalog) for one in contributions)
     return reasons
 
 
@@ -108,7 +110,7 @@ def reported(name: str) -> Iterator[None]:
     """A stranger's scorer may raise anything: it becomes a `PluginError` that names the scorer."""
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         detail = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
         raise PluginError(
             f"scorer {name} failed to answer: {detail}; ask another scorer, or mend it and run `visavis fit`",
@@ -116,20 +118,36 @@ def reported(name: str) -> Iterator[None]:
         ) from error
 
 
-def _check_top(codes: NDArray[np.int32], scores: NDArray[np.float64], exclude: Exclusions) -> None:
-    """What a scorer answers must be shown to customers and written down: no excluded item, no score without a value."""
-    if codes.shape != scores.shape or len(codes) != len(exclude.indptr) - 1:
+def check_neighbours(codes: Any, similarities: Any, most: int, n_items: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What `neighbours` gave, if it keeps the contract: codes [≤ `most`] of items, and a finite similarity for each."""
+    if codes.ndim != 1 or codes.shape != similarities.shape or len(codes) > most:
         raise ValueError(
-            f"top gave codes {codes.shape} and scores {scores.shape} for {len(exclude.indptr) - 1} customers"
+            f"neighbours gave codes {codes.shape} and similarities {similarities.shape}; asked for were at most {most}"
         )
+    if codes.dtype.kind not in "iu" or (codes < 0).any() or (codes >= n_items).any():
+        raise ValueError(f"neighbours gave what is no code of an item; codes are whole numbers from 0 to {n_items - 1}")
+    if not np.isfinite(similarities).all():
+        raise ValueError("neighbours gave a similarity that is not a finite number")
+    return codes, similarities
+
+
+def _check_top(codes: NDArray[np.int32], scores: NDArray[np.float64], n: int, exclude: Exclusions) -> None:
+    """What a scorer answers must be shown to customers and written down: no excluded item, no score without a value."""
+    wanted = (len(exclude.indptr) - 1, n)
+    if codes.shape != wanted or scores.shape != wanted:
+        raise ValueError(f"top gave codes {codes.shape} and scores {scores.shape}; both must be {wanted}")
+    if codes.dtype.kind not in "iu" or (codes < -1).any():
+        raise ValueError("top gave what is no code of an item; codes are whole numbers, -1 for a missing place")
     given = codes >= 0
+    if (given[:, 1:] & ~given[:, :-1]).any():
+        raise ValueError("top gave an item behind a missing place; missing places (-1) come last")
     if not np.isfinite(scores[given]).all():
         raise ValueError("top gave an item a score that is not a finite number")
     if (codes >= len(exclude.everywhere)).any() or exclude.everywhere[codes[given]].any():
         raise ValueError("top gave an item that was excluded")
     for row in range(len(codes)):
         own = exclude.indices[exclude.indptr[row] : exclude.indptr[row + 1]]
-        if len(own) and np.isin(codes[row], own).any():
+        if len(own) and np.isin(codes[row][given[row]], own).any():
             raise ValueError("top gave an item that was excluded")
 
 
@@ -174,9 +192,11 @@ def _take(indptr: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[n
 def _reason(one: Contribution, catalog: Catalog) -> Reason:
     if one.item < 0:
         return Reason(one.kind, one.text, one.amount)
+    if one.item >= len(catalog):
+        raise ValueError(f"explain named item code {one.item}, and there are {len(catalog)} items")
     item_id = catalog.ids.texts[one.item]
     name = catalog.name(one.item)
     return Reason(one.kind, one.text.replace("{item}", name), one.amount, item_id, name)
 
 
-__all__ = ["Picks", "Placed", "explain", "fill", "reported", "take_customers", "take_exclusions"]
+__all__ = ["Picks", "Placed", "check_neighbours", "explain", "fill", "reported", "take_customers", "take_exclusions"]

@@ -13,8 +13,17 @@ from numpy.typing import NDArray
 
 from visavis.config import Settings
 from visavis.customize.exclusions import Filters, check_excluded, check_filters, exclusions
-from visavis.customize.ranking import Picks, Placed, explain, fill, reported, take_customers, take_exclusions
-from visavis.errors import NotFound, NotReady, Overloaded, VisavisError
+from visavis.customize.ranking import (
+    Picks,
+    Placed,
+    check_neighbours,
+    explain,
+    fill,
+    reported,
+    take_customers,
+    take_exclusions,
+)
+from visavis.errors import NotFound, NotReady, Overloaded, StoreError, Unavailable, VisavisError
 from visavis.history import Customers, Items
 from visavis.identify.checks import Violations, check_count, check_customer, check_id, shorten
 from visavis.live import Live
@@ -31,6 +40,7 @@ from visavis.model import (
     SimilarItems,
 )
 from visavis.plugin import NeighbourScorer, Scorer
+from visavis.plugin.failures import type_and_place
 from visavis.store import Operation, Store
 from visavis.store.decisions import DecisionRow, insert_decisions
 
@@ -65,7 +75,7 @@ class Recommending:
         self._filters = Filters(live)
         self._count_lock = threading.Lock()
         self.unrecorded = 0
-        """Answers whose record was dropped, mostly because too much was waiting to be written."""
+        """Answers whose record was dropped: too much was waiting to be written, or the writer has stopped."""
 
     def recommend(self, customers: Sequence[CustomerRef], wanted: Wanted) -> tuple[Recommendation, ...]:
         """One list a customer, in the order asked."""
@@ -84,7 +94,9 @@ class Recommending:
                 self._answer([anybody], Wanted(10, name, (), (), None, True, True))
             except VisavisError as error:
                 # It says so to whoever asks for it, too; it must not stop the start.
-                log.warning("%s", error)
+                failed, cause = error.metadata.get("plugin", name), error.__cause__ or error
+                log.warning("scorer %s failed to warm up: %s", failed, type_and_place(cause))
+                log.debug("traceback of scorer %s", failed, exc_info=cause)
 
     def _answer(
         self, customers: Sequence[CustomerRef], wanted: Wanted
@@ -122,7 +134,7 @@ class Recommending:
         picks = Picks(wanted.n, items.group if wanted.one_per_group else None)
         picks.block_group(code)
         with reported(name):
-            codes, scores = scorer.neighbours(code, len(items))
+            codes, scores = check_neighbours(*scorer.neighbours(code, len(items)), len(items), len(items))
         for other, score in zip(codes.tolist(), scores.tolist(), strict=True):
             if other < len(everywhere) and not everywhere[other]:
                 picks.offer(other, score, name)
@@ -314,7 +326,8 @@ class Recommending:
             future = self._store.writer.submit(
                 Operation(lambda tx: insert_decisions(tx, decisions), rows=len(decisions))
             )
-        except Overloaded as error:
+        except (Overloaded, StoreError, Unavailable) as error:
+            # The answer is made from memory, and stands without its record.
             self._count_unrecorded(len(decisions), error)
         else:
             future.add_done_callback(lambda done: self._count_unrecorded(len(decisions), done.exception()))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visavis.errors import PluginError, VisavisError
 from visavis.history import Features
@@ -15,6 +16,7 @@ from visavis.identify.checks import Violations, check_id
 from visavis.live.models import Memberships
 from visavis.model import Progress
 from visavis.plugin import Registry
+from visavis.plugin.failures import type_and_place
 from visavis.store import Operation, Store, Transaction
 from visavis.store.generations import FittedPlugin, insert_memberships, insert_plugin
 
@@ -30,9 +32,18 @@ class Segmented:
 
 
 def run_segmenters(
-    store: Store, registry: Registry, features: Features, generation: int, progress: Callable[[Progress], None]
+    store: Store,
+    registry: Registry,
+    features: Features,
+    objectors: NDArray[np.int32],
+    generation: int,
+    progress: Callable[[Progress], None],
 ) -> Segmented:
-    """Fit and label with each segmenter; write memberships under a generation that is not served yet."""
+    """Fit and label with each segmenter; write memberships under a generation that is not served yet.
+
+    Of `objectors`, the customers who objected to personalization, no segmenter sees anything.
+    """
+    features = _without(features, objectors)
     segmentations: dict[str, Memberships] = {}
     failed: dict[str, str] = {}
     names = sorted(registry.segmenters)
@@ -43,9 +54,10 @@ def run_segmenters(
             segmenter = registry.build_segmenter(name)
             options = json.dumps(asdict(segmenter.options))
             labels = _checked(segmenter.fit(features).label(features), len(features))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failed[name] = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
-            log.warning("segmenter %s failed and is left out: %s", name, failed[name], exc_info=error)
+            log.warning("segmenter %s failed and is left out: %s", name, type_and_place(error))
+            log.debug("traceback of segmenter %s", name, exc_info=error)
             store.writer.run(_storing(generation, FittedPlugin("segmenter", name, options, {}, failed[name]), None))
             continue
         inside = np.array([bool(label) for label in labels], dtype=np.bool_)
@@ -54,6 +66,15 @@ def run_segmenters(
         segmentations[name] = members
     progress(Progress("segment", len(names), len(names)))
     return Segmented(segmentations, failed)
+
+
+def _without(features: Features, objectors: NDArray[np.int32]) -> Features:
+    kept = np.flatnonzero(~np.isin(features.codes, objectors))
+    return Features(
+        codes=features.codes[kept],
+        ids=[features.ids[place] for place in kept.tolist()],
+        columns={name: column[kept] for name, column in features.columns.items()},
+    )
 
 
 def _checked(labels: Sequence[str], wanted: int) -> list[str]:

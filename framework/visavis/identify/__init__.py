@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any, TypeVar
 
 from visavis.config import Settings
 from visavis.errors import NotFound
@@ -31,7 +32,10 @@ from visavis.model import (
     UpsertResult,
 )
 from visavis.plugin import Registry
-from visavis.store import Store
+from visavis.store import Operation, Store
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Identify:
@@ -49,24 +53,17 @@ class Identify:
         An interaction whose id is already known is counted and not recorded again. Raises `InvalidInput` naming
         every wrong field; a time more than `future_tolerance_minutes` ahead is wrong, one that is late is not.
         """
-        return self.record_soon(interactions, request_id=request_id).result()
+        operation = record_operation(
+            self._live, interactions, self._settings, request_id, self._registry.interactions_recorded
+        )
+        return to_result(self._store.writer.run(operation))
 
     def record_soon(self, interactions: Sequence[Interaction], *, request_id: str = "") -> Future[RecordResult]:
         """As `record`, without waiting: checked at once, the future answers after the commit."""
         operation = record_operation(
             self._live, interactions, self._settings, request_id, self._registry.interactions_recorded
         )
-        answer: Future[RecordResult] = Future()
-        answer.set_running_or_notify_cancel()
-
-        def done(future: Future) -> None:  # type: ignore[type-arg]
-            try:
-                answer.set_result(to_result(future.result()))
-            except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
-                answer.set_exception(error)
-
-        self._store.writer.submit(operation).add_done_callback(done)
-        return answer
+        return self._submit(operation, to_result)
 
     def import_file(
         self,
@@ -109,7 +106,14 @@ class Identify:
     ) -> UpsertResult:
         """Make or change 1 to 1,000 items, all or none. `update_mask` names the fields to change; empty means all."""
         operation = upsert_items_operation(self._live, items, tuple(update_mask), request_id)
-        return UpsertResult(**self._store.writer.run(operation))
+        return _to_upsert_result(self._store.writer.run(operation))
+
+    def upsert_items_soon(
+        self, items: Sequence[Item], *, update_mask: Sequence[str] = (), request_id: str = ""
+    ) -> Future[UpsertResult]:
+        """As `upsert_items`, without waiting: checked at once, the future answers after the commit."""
+        operation = upsert_items_operation(self._live, items, tuple(update_mask), request_id)
+        return self._submit(operation, _to_upsert_result)
 
     def get_item(self, item_id: str) -> Item:
         """One item. Raises `NotFound`."""
@@ -135,11 +139,40 @@ class Identify:
         Raises `Conflict` (IDENTIFIER_TAKEN) if an identifier belongs to another customer.
         """
         operation = upsert_customers_operation(self._live, customers, tuple(update_mask), request_id)
-        return UpsertResult(**self._store.writer.run(operation))
+        return _to_upsert_result(self._store.writer.run(operation))
+
+    def upsert_customers_soon(
+        self, customers: Sequence[Customer], *, update_mask: Sequence[str] = (), request_id: str = ""
+    ) -> Future[UpsertResult]:
+        """As `upsert_customers`, without waiting: checked at once, the future answers after the commit."""
+        operation = upsert_customers_operation(self._live, customers, tuple(update_mask), request_id)
+        return self._submit(operation, _to_upsert_result)
 
     def set_consent(self, customer: CustomerRef, consent: Consent, *, request_id: str = "") -> None:
         """Take down a customer's word on a purpose; it holds from the next answer on."""
         self._store.writer.run(consent_operation(self._live, customer, consent, request_id))
+
+    def set_consent_soon(self, customer: CustomerRef, consent: Consent, *, request_id: str = "") -> Future[None]:
+        """As `set_consent`, without waiting: checked at once, the future answers after the commit."""
+        return self._submit(consent_operation(self._live, customer, consent, request_id), lambda _: None)
+
+    def _submit(self, operation: Operation[S], translate: Callable[[S], T]) -> Future[T]:
+        """Queue an operation; what it answers after its commit, translated."""
+        answer: Future[T] = Future()
+        answer.set_running_or_notify_cancel()
+
+        def done(future: Future[S]) -> None:
+            try:
+                answer.set_result(translate(future.result()))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
+                answer.set_exception(error)
+
+        self._store.writer.submit(operation).add_done_callback(done)
+        return answer
+
+
+def _to_upsert_result(answer: dict[str, Any]) -> UpsertResult:
+    return UpsertResult(**answer)
 
 
 __all__ = ["Identify"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -81,7 +82,8 @@ def import_file(
 
     `columns` maps roles (see `columns.NAMES`) to columns of the file, an empty one switches a role off; the others
     are guessed. `kind`, `currency` and `time_zone` are values for all rows, or name a column of the file that holds
-    them. `source` is part of each row's id and defaults to the file's name. `progress` hears of the steps `read`, `check` and `store`, in rows.
+    them. `source` is part of each row's id and defaults to the file's name. `progress` hears of the steps `read`,
+    `check` and `store`, in rows.
     Raises `NotFound` or `InvalidInput` (reason FILE_UNREADABLE) for a file that cannot be read, `InvalidInput` for
     options and columns; the store is then as it was. Refused rows go to `rejects_path`, by default a file in the
     folder `rejects` beside the store.
@@ -105,7 +107,8 @@ def import_file(
                 cursor, settings, *("" if text in staged.columns else text for text in said.values())
             )
             layout = lay_out(profile_columns(cursor, schema, staged.columns), named)
-            unnamed = _unnamed_customer(layout, named)
+            layout, values, told = _settle_ratings(layout, values, staged.columns)
+            told += _unnamed_customer(layout, named)
             fields = {role: staged.columns[place] for role, place in layout.places.items()}
             tell(Progress("check", 0, total))
             checked, notes = _check(cursor, schema, staged, layout, reading.source, values, settings)
@@ -134,7 +137,7 @@ def import_file(
         new_items=added.new_items,
         columns=fields,
         guessed=layout.guessed,
-        notes=(*staged.notes, *layout.notes, *unnamed, *notes),
+        notes=(*staged.notes, *layout.notes, *told, *notes),
         rejects_path=written,
         samples=samples,
         seconds=time.monotonic() - started,
@@ -179,6 +182,22 @@ def _unnamed_customer(layout: Layout, columns: Mapping[str, str]) -> tuple[str, 
     return ("no column of customers was found: all rows count for nobody; name one with --customer COLUMN",)
 
 
+def _settle_ratings(layout: Layout, values: _Values, names: tuple[str, ...]) -> tuple[Layout, _Values, tuple[str, ...]]:
+    """Decide what a column of ratings says where no column tells the kind: only rows of the kind `rating` have one."""
+    if "rating" not in layout.places or "kind" in layout.places:
+        return layout, values, ()
+    if not values.kind and not layout.places.keys() & _SALES:
+        note = "rows were read as ratings, because there is a column of ratings and none of sales"
+        return layout, values._replace(kind="rating"), (note,)
+    if values.kind == "rating" or "rating" not in layout.guessed:
+        return layout, values, ()
+    # An item's average rating beside its sales would have every row refused.
+    places = {role: place for role, place in layout.places.items() if role != "rating"}
+    guessed = tuple(role for role in layout.guessed if role != "rating")
+    note = f"column {names[layout.places['rating']]} was not taken for the rating: the rows are of another kind"
+    return replace(layout, places=places, guessed=guessed), values, (note,)
+
+
 def _check(
     cursor: duckdb.DuckDBPyConnection,
     schema: str,
@@ -189,24 +208,19 @@ def _check(
     settings: Settings,
 ) -> tuple[Checked, tuple[str, ...]]:
     now = now_us()
-    kind = values.kind or "purchase"
-    notes: tuple[str, ...] = ()
-    if not values.kind and "rating" in layout.places and not layout.places.keys() & _SALES:
-        kind = "rating"
-        notes = ("rows were read as ratings, because there is a column of ratings and none of sales",)
     plan = make_plan(
         cursor,
         schema,
         staged.columns,
         layout.places,
         source=source,
-        kind=kind,
+        kind=values.kind or "purchase",
         currency=values.currency,
         time_zone=values.time_zone,
         now=now,
         latest=now + int(settings["future_tolerance_minutes"] * _MINUTE),
     )
-    return check_rows(cursor, schema, plan), notes + plan.notes
+    return check_rows(cursor, schema, plan), plan.notes
 
 
 def _default_rejects(store: Store, source: str) -> Path:

@@ -230,7 +230,7 @@ def _apply(
         )
     ]
     kinds = live.kinds
-    live.histories.append(customers, late, kinds.find("purchase"), kinds.find("return"))
+    live.histories.append(customers, late)
     customer_ids, item_ids = live.identities.customers.texts, live.catalog.ids.texts
     observe(
         InteractionsRecorded(

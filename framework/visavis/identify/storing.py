@@ -70,7 +70,13 @@ def store_rows(
     fields: Mapping[str, str],
     tell: Callable[[Progress], None],
 ) -> Added:
-    """Give codes to ids, link returns, and load chunk by chunk; memory is brought up to date whatever happens."""
+    """Give codes to ids, link returns, and load chunk by chunk; memory is brought up to date whatever happens.
+
+    Nothing is committed if no row is new.
+    """
+    if checked.rows == checked.known + sum(checked.rejected.values()):
+        tell(Progress("store", 0, 0))
+        return Added()
     new_customers, new_items, kinds = _encode(store, live, cursor, schema, fields.get("kind", "the default"))
     ready = make_ready(cursor, schema)
     if "return" in kinds:

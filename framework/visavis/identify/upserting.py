@@ -71,7 +71,7 @@ def upsert_items_operation(
         live.catalog.replace(tx, rows, now)
         return {"created": known.count(False), "updated": known.count(True)}
 
-    return _once(live, request_id, "upsert_items", content, work)
+    return _once(live, request_id, "upsert_items", content, work, rows=len(clean))
 
 
 def upsert_customers_operation(
@@ -117,7 +117,7 @@ def upsert_customers_operation(
             live.identities.time_zones[code] = details.time_zone
             live.identities.attributes[code] = details.attributes
 
-    return _once(live, request_id, "upsert_customers", content, work, committed)
+    return _once(live, request_id, "upsert_customers", content, work, committed, rows=len(clean))
 
 
 def consent_operation(live: Live, customer: CustomerRef, consent: Consent, request_id: str) -> Operation[Answer]:
@@ -179,6 +179,8 @@ def _once(
     content: object,
     work: Callable[[Transaction], Answer],
     committed: Callable[[Answer], None] | None = None,
+    *,
+    rows: int = 1,
 ) -> Operation[Answer]:
     ran: list[bool] = []
 
@@ -191,7 +193,7 @@ def _once(
         if committed is not None and ran[0]:
             committed(answer)
 
-    return Operation(apply, committed=after)
+    return Operation(apply, rows, committed=after)
 
 
 def _check_unique(bad: Violations, field: str, ids: Sequence[str]) -> None:

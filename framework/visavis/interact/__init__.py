@@ -7,27 +7,34 @@ import uuid
 from visavis.customize import Customize
 from visavis.errors import InvalidInput, PluginError, VisavisError
 from visavis.identify.checks import Violations, check_id
+from visavis.live import Live
 from visavis.model import CustomerRef, Delivery, Message, Recommendation
 from visavis.plugin import Registry
+from visavis.store import Store
+from visavis.store.identities import read_owners
 
 
 class Interact:
     """The room of contacts. A store is muted: the only messages that leave it are tests."""
 
-    def __init__(self, customize: Customize, registry: Registry) -> None:
+    def __init__(self, store: Store, live: Live, customize: Customize, registry: Registry) -> None:
+        self._store = store
+        self._live = live
         self._customize = customize
         self._registry = registry
 
     def send_test(self, channel: str, customer: CustomerRef, to: str, *, n: int = 5) -> Delivery:
         """Send what a customer would be recommended through a channel, to an address of your own.
 
-        The customer is not contacted: the message goes to `to` alone. Raises `NotFound` for an unknown channel,
-        `PluginError` when the channel fails.
+        The customer is not contacted: the message goes to `to` alone. Raises `InvalidInput` if `to` is the address of
+        a customer who did not grant marketing on the channel, `NotFound` for an unknown channel, `PluginError` when
+        the channel fails.
         """
         bad = Violations()
         check_id(bad, "to", to)
         bad.check()
         plugin = self._registry.build_channel(channel)
+        self._check_address(to, channel)
         recommendation = self._customize.recommend(customer, n)
         message = Message(
             message_id=f"m-{uuid.uuid4().hex}",
@@ -50,6 +57,18 @@ class Interact:
                 metadata={"plugin": channel},
             )
         return delivery
+
+    def _check_address(self, to: str, channel: str) -> None:
+        """A test must not become a contact that a customer never agreed to."""
+        with self._store.cursor() as cursor:
+            owners = read_owners(cursor, to)
+        if not all(self._live.consents.may_market(owner, channel) for owner in owners):
+            bad = Violations()
+            bad.add(
+                "to",
+                f"belongs to a customer who granted no marketing on channel {channel}; give an address of your own",
+            )
+            bad.check()
 
 
 def render_text(recommendation: Recommendation) -> str:

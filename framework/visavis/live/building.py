@@ -24,7 +24,10 @@ class Built:
 def build(
     rows: StoredRows, owners: NDArray[np.int32], kinds: list[str], items: Items, n_customers: int, now: int
 ) -> Built:
-    """Map identities to customers, sort by customer and time, take returns off their purchases."""
+    """Map identities to customers, sort by customer and time, take returns off their purchases.
+
+    Amounts in another currency than the history's are unknown (NaN) to those who learn from it.
+    """
     customer = np.full(len(rows.identity), -1, dtype=np.int32)
     known = rows.identity >= 0
     customer[known] = owners[rows.identity[known]]
@@ -67,6 +70,9 @@ def build(
     )
     keep = np.flatnonzero(~((kind == purchase) & (quantity <= 0)))
     order = order[keep]
+    # What a plugin adds up is of one currency. Netting and the base keep all: a return has the price of its purchase.
+    money = rows.amount.copy()
+    money[rows.foreign] = np.nan
     history = History(
         n_customers=n_customers,
         items=items,
@@ -78,7 +84,7 @@ def build(
         kind=kind[keep],
         time=time[keep],
         quantity=quantity[keep],
-        amount=rows.amount[order] * (quantity[keep] / rows.quantity[order]),
+        amount=money[order] * (quantity[keep] / rows.quantity[order]),
         rating=rows.rating[order],
         basket=basket[keep],
     )

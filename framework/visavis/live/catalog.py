@@ -33,6 +33,8 @@ class Catalog:
         self._price = GrowingArray(np.array([_price(row) for row in self._rows], dtype=np.float64))
         self._available = GrowingArray(np.array([row.available for row in self._rows], dtype=np.bool_))
         self._first_seen = GrowingArray(np.array([row[10] for row in rows], dtype=np.int64))
+        self._parsed: list[tuple[str, dict[str, Any]] | None] = [None] * len(rows)
+        """Attributes of each item as text and read, once somebody asked for them."""
         self._pending: dict[int, tuple[ItemRow, int]] = {}
         self._version = 0
         self._whole: tuple[int, Items] | None = None
@@ -108,6 +110,8 @@ class Catalog:
             self._pending[row.code] = (row, first)
 
     def commit(self) -> None:
+        if not self._pending:
+            return  # most transactions meet known items only, and what was made of the whole catalogue stays good
         self.ids.commit_texts()
         for code in sorted(self._pending):
             row, first = self._pending[code]
@@ -118,10 +122,12 @@ class Catalog:
                 self._rows[code] = row
             else:
                 self._first_seen.set(code, first)
+                self._parsed.append(None)
                 self._rows.append(row)
         self._pending = {}
-        self.ids.commit_codes()
+        # Before the codes: whoever finds a new one is not given a whole catalogue that lacks it.
         self._version += 1
+        self.ids.commit_codes()
 
     def rollback(self) -> None:
         self.ids.rollback()
@@ -143,8 +149,15 @@ class Catalog:
                 if name in COLUMNS:
                     values[place] = getattr(row, name) or None
                 elif row.attributes:
-                    values[place] = json.loads(row.attributes).get(name)
+                    values[place] = self._attributes(code, row.attributes).get(name)
         return values
+
+    def _attributes(self, code: int, text: str) -> dict[str, Any]:
+        """The attributes that `text` says, read once; kept beside it, for a commit may change the item meanwhile."""
+        parsed = self._parsed[code]
+        if parsed is None or parsed[0] != text:
+            parsed = self._parsed[code] = (text, decode_attributes(text))
+        return parsed[1]
 
 
 def to_item(row: ItemRow) -> Item:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -57,12 +57,54 @@ class LateRow(NamedTuple):
     reverses: int
 
 
-class _Late(NamedTuple):
-    """What came of one customer. `left`: quantities after returns of the base's rows, then of these; None where
-    nothing was returned."""
+_LATE = np.dtype(
+    [
+        ("sequence", np.int64),
+        ("item", np.int32),
+        ("kind", np.uint16),
+        ("time", np.int64),
+        ("quantity", np.float64),
+        ("amount", np.float64),
+        ("rating", np.float64),
+        ("basket", np.int64),
+        ("id_hash", np.uint64),
+        ("reverses", np.uint64),
+    ]
+)
+"""`LateRow` as a row of an array."""
 
-    rows: tuple[LateRow, ...]
-    left: NDArray[np.float64] | None
+
+class _Late:
+    """What came of one customer. The rows never change; a longer one may share their memory, and writes behind them."""
+
+    __slots__ = ("_left", "_memory", "count")
+
+    def __init__(self, memory: NDArray[np.void], count: int) -> None:
+        self._memory = memory
+        self.count = count
+        self._left: tuple[tuple[int, int], NDArray[np.float64]] | None = None
+
+    @property
+    def rows(self) -> NDArray[np.void]:
+        return self._memory[: self.count]
+
+    def and_more(self, rows: NDArray[np.void]) -> _Late:
+        """With these rows behind. Only the longest may grow, by one thread at a time."""
+        count = self.count + len(rows)
+        memory = self._memory
+        if count > len(memory):
+            memory = np.empty(max(count, 2 * len(memory)), dtype=_LATE)
+            memory[: self.count] = self.rows
+        memory[self.count : count] = rows
+        return _Late(memory, count)
+
+    def left(self, base: Base, customer: int, purchase: int, returned: int) -> NDArray[np.float64]:
+        """Quantities after returns of the base's rows, then of these. Worked out when first read, for the writer has
+        no time for it; readers that race work it out twice, the same."""
+        kinds = (purchase, returned)
+        if self._left is None or self._left[0] != kinds:
+            self._left = (kinds, _net(base, customer, self.rows, purchase, returned))
+        return self._left[1]
 
 
 class _State(NamedTuple):
@@ -72,47 +114,68 @@ class _State(NamedTuple):
     late: dict[int, _Late]
 
 
+REBASE_ROWS = 100_000
+REBASE_SHARE = 10
+"""A new base is due when more than `REBASE_ROWS` rows and a tenth of the base came after it."""
+
+
 class Histories:
-    """Read by requests in any thread, written by the writer thread; a reader sees one state or the next."""
+    """Read by requests in any thread, written by the writer thread; a reader sees one state or the next.
 
-    def __init__(self, base: Base) -> None:
+    `outgrown` is called in the writer thread when a newer base is due, and again when as much came once more.
+    """
+
+    def __init__(self, base: Base, outgrown: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
+        self._outgrown = outgrown
         self._state = _State(base, {})
+        self._late_rows = 0
+        self._due = _many(base)
 
-    def swap(self, base: Base, purchase: int, returned: int) -> None:
-        """Take a newer base; what came after it stays. One that is older than the present base is left aside.
-
-        `purchase` and `returned` are the codes of these kinds (−1: not there yet).
-        """
+    def swap(self, base: Base) -> None:
+        """Take a newer base; what came after it stays. One that is older than the present base is left aside."""
         with self._lock:
             if base.sequence < self._state.base.sequence:
                 return
             late = {}
             for customer, old in self._state.late.items():
-                rows = tuple(row for row in old.rows if row.sequence > base.sequence)
-                if rows:
-                    late[customer] = _late(base, customer, rows, purchase, returned)
+                rows = old.rows
+                rows = rows[rows["sequence"] > base.sequence]
+                if len(rows):
+                    late[customer] = _Late(rows, len(rows))
             self._state = _State(base, late)
+            self._late_rows = sum(one.count for one in late.values())
+            self._due = self._late_rows + _many(base)
 
-    def append(self, customers: NDArray[np.int32], rows: Sequence[LateRow], purchase: int, returned: int) -> None:
-        """Take in interactions that were committed (customer −1: nobody's, left out); kinds as in `swap`."""
+    def append(self, customers: NDArray[np.int32], rows: Sequence[LateRow]) -> None:
+        """Take in interactions that were committed (customer −1: nobody's, left out)."""
         grown: dict[int, list[LateRow]] = {}
         for customer, row in zip(customers.tolist(), rows, strict=True):
             if customer >= 0:
                 grown.setdefault(customer, []).append(row)
         with self._lock:
-            base, late = self._state
+            late = self._state.late
             for customer, new in grown.items():
-                if customer in late:
-                    new = [*late[customer].rows, *new]
+                more = np.array(new, dtype=_LATE)
                 # A new value, because a reader may hold the old one.
-                late[customer] = _late(base, customer, tuple(new), purchase, returned)
+                late[customer] = late[customer].and_more(more) if customer in late else _Late(more, len(more))
+                self._late_rows += len(more)
+            outgrown = self._late_rows > self._due
+            if outgrown:
+                self._due = self._late_rows + _many(self._state.base)
+        if outgrown:
+            self._outgrown()
 
     def of(self, codes: NDArray[np.int32], ids: Sequence[str], kinds: Sequence[str], now: int) -> Customers:
         """The customers of one request with their rows, oldest first; purchases that were wholly returned left out."""
         base, late = self._state
+        # Before the kinds: they are committed first, so no row is of a kind that is not there yet.
+        lates = [late.get(code) for code in codes.tolist()]
         purchase = kinds.index("purchase") if "purchase" in kinds else -1
-        parts = [_columns(base, code, late.get(code), purchase) for code in codes.tolist()]
+        returned = kinds.index("return") if "return" in kinds else -1
+        parts = [
+            _columns(base, code, late, purchase, returned) for code, late in zip(codes.tolist(), lates, strict=True)
+        ]
         indptr = np.zeros(len(codes) + 1, dtype=np.int64)
         np.cumsum([len(part.item) for part in parts], out=indptr[1:])
 
@@ -134,6 +197,13 @@ class Histories:
             basket=whole("basket"),
         )
 
+    def times_of(self, customer: int) -> NDArray[np.int64]:
+        """When each interaction of a customer happened, in no order; those that were returned count, too."""
+        base, late = self._state
+        times = base.time[base.rows_of(customer)]
+        came = late.get(customer)
+        return times if came is None else np.concatenate([times, came.rows["time"]])
+
 
 class _Columns(NamedTuple):
     """The rows of one customer as requests read them."""
@@ -151,7 +221,12 @@ def basket_of_day(customer: int, time: int) -> int:
     return -((customer << 24) | (time // DAY & 0xFFFFFF)) - 2
 
 
-def _columns(base: Base, customer: int, late: _Late | None, purchase: int) -> _Columns:
+def _many(base: Base) -> int:
+    """How many late rows are too many for a base."""
+    return max(REBASE_ROWS, len(base.item) // REBASE_SHARE)
+
+
+def _columns(base: Base, customer: int, late: _Late | None, purchase: int, returned: int) -> _Columns:
     rows = base.rows_of(customer)
     columns = _Columns(
         base.item[rows],
@@ -162,13 +237,10 @@ def _columns(base: Base, customer: int, late: _Late | None, purchase: int) -> _C
         base.basket[rows],
     )
     if late is not None:
-        columns = _Columns(
-            _join(columns.item, [row.item for row in late.rows]),
-            _join(columns.kind, [row.kind for row in late.rows]),
-            _join(columns.time, [row.time for row in late.rows]),
-            _join(columns.quantity, [row.quantity for row in late.rows]) if late.left is None else late.left,
-            _join(columns.rating, [row.rating for row in late.rows]),
-            _join(columns.basket, [row.basket for row in late.rows]),
+        left = late.left(base, customer, purchase, returned)
+        columns = _Columns._make(
+            left if name == "quantity" else np.concatenate([column, late.rows[name]])
+            for name, column in zip(_Columns._fields, columns, strict=True)
         )
         order = np.argsort(columns.time, kind="stable")
         columns = _Columns._make(column[order] for column in columns)
@@ -176,28 +248,34 @@ def _columns(base: Base, customer: int, late: _Late | None, purchase: int) -> _C
     return _Columns._make(column[~gone] for column in columns) if gone.any() else columns
 
 
-def _late(base: Base, customer: int, late: tuple[LateRow, ...], purchase: int, returned: int) -> _Late:
+def _net(base: Base, customer: int, late: NDArray[np.void], purchase: int, returned: int) -> NDArray[np.float64]:
+    """What is left of a customer's rows in the base, then of the late ones. The base's own is right but for the items
+    that were bought or brought back since."""
     rows = base.rows_of(customer)
-    kind = _join(base.kind[rows], [row.kind for row in late])
-    if returned < 0 or not (kind == returned).any():
-        return _Late(late, None)
-    left = net_quantities(
-        np.full(len(kind), customer, dtype=np.int32),
-        _join(base.item[rows], [row.item for row in late]),
-        kind,
-        _join(base.time[rows], [row.time for row in late]),
-        _join(base.recorded[rows], [row.quantity for row in late]),
-        _join(base.amount[rows], [row.amount for row in late]),
-        _join(base.id_hash[rows], [row.id_hash for row in late]),
-        _join(base.reverses[rows], [row.reverses for row in late]),
+    left = np.concatenate([base.quantity[rows], late["quantity"]])
+    item = np.concatenate([base.item[rows], late["item"]])
+    kind = np.concatenate([base.kind[rows], late["kind"]])
+    traded = np.isin(late["kind"], [purchase, returned])
+    touched = np.flatnonzero(np.isin(item, np.intersect1d(late["item"][traded], item[kind == returned])))
+    if not len(touched):
+        return left
+
+    def whole(name: str, recorded: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate([recorded[rows], late[name]])[touched]
+
+    left[touched] = net_quantities(
+        np.full(len(touched), customer, dtype=np.int32),
+        item[touched],
+        kind[touched],
+        whole("time", base.time),
+        whole("quantity", base.recorded),
+        whole("amount", base.amount),
+        whole("id_hash", base.id_hash),
+        whole("reverses", base.reverses),
         purchase,
         returned,
     )
-    return _Late(late, left)
+    return left
 
 
-def _join(column: NDArray[Any], more: Sequence[float]) -> NDArray[Any]:
-    return np.concatenate([column, np.array(more, dtype=column.dtype)])
-
-
-__all__ = ["Base", "Histories", "LateRow", "basket_of_day"]
+__all__ = ["REBASE_ROWS", "REBASE_SHARE", "Base", "Histories", "LateRow", "basket_of_day"]

@@ -27,10 +27,15 @@ if TYPE_CHECKING:
     import duckdb
 
 
+MOST_RECENT = 100_000
+"""Interaction ids kept as texts, beside the hashes of all."""
+
+
 class KnownIds:
     """Hashes of all interaction ids: 8 to 23 bytes an id. Loaded when first asked; the writer thread alone uses it.
 
-    A hash that is there is only a suspicion: the full id is then looked up in the store.
+    A hash that is there is only a suspicion: the full id is then looked up, among the last ones first, because what is
+    sent again is mostly sent again at once, and a look into the store is a scan of it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -38,6 +43,8 @@ class KnownIds:
         self._table: NDArray[np.uint64] | None = None
         self._used = 0
         self._pending: set[str] = set()
+        self._recent: set[str] = set()
+        self._before: set[str] = set()
 
     def warm_up(self) -> None:
         """Load the table now. From any thread: the writer does it, so that no commit slips past."""
@@ -55,9 +62,7 @@ class KnownIds:
         """bool [n]: which ids were never recorded, counting an id twice in the call as known the second time."""
         tx.enlist(self)
         suspects = kernels.id_set_contains(self._load(), hashes)
-        stored: set[str] = set()
-        if suspects.any():
-            stored = stored_ids(tx.cursor, hashes[suspects].tolist())
+        stored = self._stored(tx, ids, hashes, np.flatnonzero(suspects).tolist())
         new = np.ones(len(ids), dtype=np.bool_)
         for place, interaction_id in enumerate(ids):
             if interaction_id in stored or interaction_id in self._pending:
@@ -66,12 +71,31 @@ class KnownIds:
                 self._pending.add(interaction_id)
         return new
 
+    def _stored(
+        self, tx: Transaction, ids: Sequence[str], hashes: NDArray[np.uint64], suspects: Sequence[int]
+    ) -> set[str]:
+        """Which of the suspects are in the store."""
+        recent = {ids[place] for place in suspects if ids[place] in self._recent or ids[place] in self._before}
+        asking = [place for place in suspects if ids[place] not in recent]
+        if not asking:
+            return recent
+        found = stored_ids(tx.cursor, hashes[asking].tolist())
+        self._remember(found - self._pending)
+        return recent | found
+
+    def _remember(self, ids: set[str]) -> None:
+        """Keep the last ids that are surely stored: between one and two times `MOST_RECENT` of them."""
+        self._recent |= ids
+        if len(self._recent) >= MOST_RECENT:
+            self._before, self._recent = self._recent, set()
+
     def add(self, hashes: NDArray[np.uint64]) -> None:
         """Take in what was committed, if the table was loaded already."""
         if self._table is not None:
             self._table, self._used, _ = kernels.id_set_add(self._table, self._used, hashes)
 
     def commit(self) -> None:
+        self._remember(self._pending)
         self._pending.clear()
 
     def rollback(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from dataclasses import asdict
 from datetime import UTC
@@ -12,12 +13,13 @@ from visavis.errors import VisavisError
 from visavis.live.building import Built, build
 from visavis.live.catalog import Catalog
 from visavis.live.consents import Consents
-from visavis.live.histories import Base, Histories
+from visavis.live.histories import Histories
 from visavis.live.identities import Identities
 from visavis.live.kinds import Kinds
 from visavis.live.known import KnownIds, KnownRequests
 from visavis.live.models import Generation, Memberships
 from visavis.plugin import Registry
+from visavis.plugin.failures import type_and_place
 from visavis.store import Store
 from visavis.store.generations import read_generations, read_memberships, read_plugins, served_generation
 from visavis.store.interactions import read_rows
@@ -38,7 +40,10 @@ class Live:
             self.consents = Consents(cursor)
             self.known_requests = KnownRequests(cursor)
         self.known_ids = KnownIds(store)
-        self.histories = Histories(self.build().base)
+        self._rebasing = threading.Lock()
+        self._rebase: threading.Thread | None = None
+        self._closing = False
+        self.histories = Histories(self.build().base, self._rebase_soon)
         self.generation = self._load_generation(registry)
 
     def build(self) -> Built:
@@ -58,11 +63,30 @@ class Live:
 
     def rebuild_histories(self) -> None:
         """Replace the base of `histories` by one that holds everything recorded so far."""
-        self.swap(self.build().base)
+        self.histories.swap(self.build().base)
 
-    def swap(self, base: Base) -> None:
-        """Let `histories` rest on a newer base."""
-        self.histories.swap(base, self.kinds.find("purchase"), self.kinds.find("return"))
+    def close(self) -> None:
+        """Wait for what runs in the background; nothing is begun any more. Before the store closes. Idempotent."""
+        with self._rebasing:
+            self._closing = True
+            running = self._rebase
+        if running is not None:
+            running.join()
+
+    def _rebase_soon(self) -> None:
+        """Replace the base of `histories` in the background, once at a time."""
+        with self._rebasing:
+            if self._closing or (self._rebase is not None and self._rebase.is_alive()):
+                return
+            self._rebase = threading.Thread(target=self._rebase_now, name="visavis-rebase", daemon=True)
+            self._rebase.start()
+
+    def _rebase_now(self) -> None:
+        try:
+            self.rebuild_histories()
+        except Exception as error:
+            # Answers stay right, they only get slower; it is tried again when as much came once more.
+            log.error("histories could not be rebased: %s", type(error).__name__, exc_info=error)
 
     def _load_generation(self, registry: Registry) -> Generation:
         with self._store.cursor() as cursor:
@@ -84,10 +108,11 @@ class Live:
                 if json.loads(json.dumps(asdict(scorer.options))) != fitted_with:
                     log.warning("scorer %s was fitted with other options; run `visavis fit`", plugin.name)
                 scorers[plugin.name] = scorer.restore(plugin.state)
-            except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything; it is reported by name
+            except (Exception, SystemExit) as error:
                 why = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
                 failed[plugin.name] = why
-                log.warning("scorer %s of generation %d is left out: %s", plugin.name, number, why)
+                log.warning("scorer %s of generation %d is left out: %s", plugin.name, number, type_and_place(error))
+                log.debug("traceback of scorer %s", plugin.name, exc_info=error)
         return Generation(
             number=number,
             fitted_at=row.fitted_at.replace(tzinfo=UTC),

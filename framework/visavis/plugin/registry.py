@@ -7,7 +7,6 @@ A registry is an object that is passed on; there is no global one. A broken plug
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +26,7 @@ from visavis.plugin.claims import (
     with_options,
     without_rivals,
 )
+from visavis.plugin.failures import type_and_place
 from visavis.plugin.hooks import InteractionsRecorded, visavis_interactions_recorded
 from visavis.plugin.loading import find_in_folder, find_installed
 from visavis.plugin.scorer import Scorer
@@ -137,14 +137,9 @@ class Registry:
         for module in self._observers:
             try:
                 module.call(_OBSERVER_HOOK, context=context)
-            except Exception as error:
-                # the exception's own text may hold what a customer did, so it goes to the debug log alone
-                place = traceback.extract_tb(error.__traceback__)[-1]
-                where = f"{Path(place.filename).name}:{place.lineno}"
+            except (Exception, SystemExit) as error:
                 name, source = module.found.name, module.found.source
-                _logger.error(
-                    "plugin %s (%s): %s raised %s at %s", name, source, _OBSERVER_HOOK, type(error).__name__, where
-                )
+                _logger.error("plugin %s (%s): %s raised %s", name, source, _OBSERVER_HOOK, type_and_place(error))
                 _logger.debug("traceback of plugin %s", name, exc_info=error)
 
     def _classes(self, base: type[_P]) -> Mapping[str, type[_P]]:

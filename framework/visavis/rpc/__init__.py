@@ -2,6 +2,7 @@
 
 server          ports, health, reflection, start and stop
 ├── listen      addresses, TLS and keys from the settings (address, auth)
+├── health      what load balancers ask
 ├── edge        around each call: keys, limits, deadlines, errors, logs
 └── servicers/  one module a service: check, one call to a room, translate
     ├── work    threads beside the event loop

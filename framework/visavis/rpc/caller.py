@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from visavis.errors import FieldViolation, InvalidInput
+from visavis.errors import FieldViolation, InvalidInput, Unavailable
 from visavis.rpc.address import is_loopback, parse
 from visavis.rpc.errors import from_call
 
@@ -31,6 +31,7 @@ class Caller:
         if not (key.isascii() and key.isprintable()):
             raise InvalidInput([FieldViolation("key", "holds characters that no key has; give `id.secret`")])
         self.address = address
+        self._closed = False
         self._timeout = timeout
         self._metadata = (("authorization", f"Bearer {key}"),) if key else ()
         options: list[tuple[str, Any]] = [
@@ -50,6 +51,7 @@ class Caller:
 
     def call(self, method: Any, request: Any, *, again: bool) -> Any:
         """One answer. `again`: the call may be repeated when no server took it (a read, or a call with ids)."""
+        self._check_open()
         until = time.monotonic() + self._timeout
         pause = _FIRST_PAUSE_S
         for attempt in range(_ATTEMPTS):
@@ -67,6 +69,7 @@ class Caller:
 
     def stream(self, method: Any, request: Any) -> Iterator[Any]:
         """Many answers, without a deadline. Leaving the loop early ends the call."""
+        self._check_open()
         call = method(request, metadata=self._metadata)
         try:
             yield from call
@@ -76,7 +79,12 @@ class Caller:
             call.cancel()
 
     def close(self) -> None:
+        self._closed = True
         self.channel.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable(f"this client of {self.address} is closed; make another with visavis.connect")
 
 
 def _read(path: str) -> bytes:

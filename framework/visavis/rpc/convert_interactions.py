@@ -101,7 +101,7 @@ def interactions_from_columns(batch: interaction_pb.StreamInteractionsRequest) -
         texts("interaction_id"),
         _times(_column(batch, "occurred_micros", n, 0)),
         _column(batch, "quantity", n, 1.0),
-        map(_amount, _column(batch, "amount_minor_units", n, 0), texts("amount_currency")),
+        _amounts(_column(batch, "amount_minor_units", n, 0), texts("amount_currency")),
         _column(batch, "rating", n, math.nan),
         texts("order_id"),
         texts("touchpoint"),
@@ -132,8 +132,11 @@ def _ref(customer_id: str, identifier_kind: str, identifier_value: str) -> Custo
     return None
 
 
-def _amount(minor_units: int, currency: str) -> Money | None:
-    return Money(minor_units, currency) if currency else None
+def _amounts(minor_units: Sequence[int], currencies: Sequence[str]) -> list[Money | None]:
+    for row, (units, currency) in enumerate(zip(minor_units, currencies, strict=True)):
+        if units and not currency:
+            raise invalid(f"amount_currency[{row}]", f"is empty beside {units} minor units; give an ISO 4217 code")
+    return [Money(u, c) if c else None for u, c in zip(minor_units, currencies, strict=True)]
 
 
 def _times(column: Sequence[int]) -> list[datetime | None]:

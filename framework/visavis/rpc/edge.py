@@ -147,7 +147,7 @@ class Edge:
             call.code = "CANCELLED"
             raise
         except grpc.aio.AbortError:
-            call.code = "ABORTED_BY_SERVICE"  # health and reflection set their own codes
+            call.code = "ABORTED_BY_SERVICE"  # reflection sets its own codes
             raise
         except Exception:
             call.code, call.reason = "INTERNAL", "INTERNAL"

@@ -12,7 +12,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
-from visavis.errors import Conflict, FieldViolation, InvalidInput, Unavailable, VisavisError
+from visavis.errors import Conflict, Unavailable, VisavisError
+from visavis.identify.checks import Violations, check_request_id
 from visavis.model import Progress
 from visavis.rpc.work import Work
 
@@ -24,7 +25,6 @@ Report = Callable[[Progress], None]
 log = logging.getLogger("visavis.rpc")
 _KEEP_S = 86_400.0
 _KEEP_COUNT = 1000
-_REQUEST_ID_BYTES = 128
 _PERIOD_S = 0.1
 
 
@@ -96,9 +96,9 @@ class Jobs:
 
     def find(self, name: str, request_id: str, fingerprint: bytes) -> Job[Any] | None:
         """The job that this request id began earlier. Raises `Conflict` if that was another request."""
-        if len(request_id.encode()) > _REQUEST_ID_BYTES:
-            violation = FieldViolation("request_id", f"has {len(request_id.encode())} bytes; give at most 128")
-            raise InvalidInput([violation])
+        bad = Violations()
+        check_request_id(bad, request_id)
+        bad.check()
         job = self._by_id.get((name, request_id)) if request_id else None
         if job is not None and job.fingerprint != fingerprint:
             raise Conflict(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from visavis.api.v1 import (
@@ -31,6 +31,7 @@ from visavis.config import Settings
 from visavis.rpc.address import join
 from visavis.rpc.auth import OWNER, Authenticate, by_keys, digest, nobody_asked
 from visavis.rpc.edge import Edge, Gate
+from visavis.rpc.health import Health
 from visavis.rpc.jobs import Jobs
 from visavis.rpc.listen import bind, listen_from
 from visavis.rpc.logs import log_to_stderr
@@ -68,7 +69,9 @@ SERVICES: tuple[tuple[str, Callable[[Shared], Any], _Register], ...] = (
 """Every service: its name, what makes our servicer, what registers it."""
 
 PACKAGE = "visavis.api.v1"
-_health: Any = health
+_READING = {"MessageService", "PluginService", "RecommendationService", "SegmentService"}
+"""Services that go on when the store takes no more writes."""
+
 _add_health: _Register = health_pb2_grpc.add_HealthServicer_to_server
 _METADATA_BYTES = 16 * 1024
 _SPARE_RPCS = 64  # beyond our own limit, so that refused calls and health checks get a real answer
@@ -104,14 +107,13 @@ class Server:
         """Listen, warm up, serve. Raises `InvalidInput` when the address cannot be had; then nothing is left open."""
         self._work = Work(self._settings["executor_threads"])
         self._jobs = Jobs(self._work)
-        self._shared = Shared(self._engine, self._work, self._jobs)
-        self._health: Any = _health.aio.HealthServicer()
+        self._shared = Shared(self._engine, self._settings, self._work, self._jobs)
+        self._health = self._make_health()
         try:
-            await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
             await self._open_ports()
             await asyncio.to_thread(self._engine.warm_up)
             self._gate.closed_because = ""
-            await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+            self._health.open()
             self._engine.announce(self.owner_address, self._token)
         except BaseException:
             await self.stop(0)
@@ -124,7 +126,7 @@ class Server:
         Long work stops where it next tells its progress; what it had not committed is given up.
         """
         self._gate.closed_because = "is going down"
-        await self._health.enter_graceful_shutdown()
+        self._health.close()
         await asyncio.gather(*(server.stop(grace) for server in self._servers))
         await self._jobs.stop()
         await self._work.close()
@@ -174,9 +176,14 @@ class Server:
             reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
         return server
 
-    async def _set_health(self, status: int) -> None:
-        for name in (health.OVERALL_HEALTH, *(f"{PACKAGE}.{name}" for name, _, _ in SERVICES)):
-            await self._health.set(name, status)
+    def _make_health(self) -> Health:
+        names = {name: f"{PACKAGE}.{name}" for name, _, _ in SERVICES}
+        writer = self._engine.store.writer
+        return Health(
+            reading=[full for name, full in names.items() if name in _READING],
+            writing=[full for name, full in names.items() if name not in _READING],
+            writes_fail=lambda: writer.failure is not None,
+        )
 
 
 def run(engine: Engine, on_serving: Callable[[Server], None] | None = None) -> None:

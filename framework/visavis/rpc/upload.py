@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from visavis.api.v1 import interaction_service_pb2 as pb
 from visavis.errors import StoreUnwritable
@@ -15,15 +16,17 @@ from visavis.rpc.convert import invalid
 from visavis.rpc.work import Work
 
 _BUFFER_BYTES = 1 << 20
+_ROOM_BYTES = 256 << 20  # left free on the disk, for the store's own log and file
 
 
 class Upload:
     """One file under a name of our own, in a folder of its own.
 
-    `name` is the client's name without folders; `path` ends as that name does, since endings tell formats.
+    `name` is the client's name without folders; `path` ends as that name does, since endings tell formats. `limit_mb`:
+    how large it may be, MiB.
     """
 
-    def __init__(self, folder: Path, file_name: str, work: Work) -> None:
+    def __init__(self, folder: Path, file_name: str, work: Work, limit_mb: int) -> None:
         self.name = re.split(r"[\\/]", file_name)[-1]
         if not self.name or self.name in {".", ".."} or not self.name.isprintable() or len(self.name.encode()) > 255:
             raise invalid("options.file_name", f"is {file_name[:100]!r}; give a file name such as 'sales.csv'")
@@ -31,9 +34,13 @@ class Upload:
         self._folder = Path(tempfile.mkdtemp(dir=folder))
         self.path = self._folder / f"upload{ending.group() if ending else ''}"
         self._work = work
+        self._limit_mb = limit_mb
 
     async def receive(self, requests: AsyncIterator[pb.ImportFileRequest]) -> None:
-        """Write the chunks down to the end of the stream. What came is removed if the stream breaks off."""
+        """Write the chunks down to the end of the stream. What came is removed if the stream breaks off.
+
+        Raises `InvalidInput` for a file beyond the limit, `StoreUnwritable` when the disk is about to be full.
+        """
         complete = False
         try:
             await self._write(requests)
@@ -50,15 +57,33 @@ class Upload:
 
     async def _write(self, requests: AsyncIterator[pb.ImportFileRequest]) -> None:
         buffer = bytearray()
+        received = 0
         with self.path.open("wb") as stream:  # here and not in a thread: a cancelled call would lose the open file
             async for request in requests:
                 if request.WhichOneof("part") != "chunk":
                     raise invalid("chunk", "is missing; after the options, every message holds bytes of the file")
+                received += len(request.chunk)
+                if received > self._limit_mb << 20:
+                    raise invalid(
+                        "chunk",
+                        f"goes beyond {self._limit_mb:,} MiB, the largest file taken (max_upload_mb); send the file in "
+                        "parts or compressed, or import it on the server's machine",
+                    )
                 buffer += request.chunk
                 if len(buffer) >= _BUFFER_BYTES:
-                    await self._work.call(stream.write, bytes(buffer))
+                    await self._work.call(self._put, stream, bytes(buffer))
                     buffer.clear()
-            await self._work.call(stream.write, bytes(buffer))
+            await self._work.call(self._put, stream, bytes(buffer))
+
+    def _put(self, stream: BinaryIO, data: bytes) -> None:
+        free = shutil.disk_usage(self._folder).free
+        if free < _ROOM_BYTES + len(data):
+            raise StoreUnwritable(
+                f"the disk of {self._folder.parent} has {free >> 20:,} MiB left, and {_ROOM_BYTES >> 20} MiB are kept "
+                "for the store; make room there, then import again",
+                metadata={"path": str(self._folder.parent)},
+            )
+        stream.write(data)
 
     def discard(self) -> None:
         """Remove the file, soon."""

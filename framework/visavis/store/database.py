@@ -74,6 +74,12 @@ def wal_path(path: Path) -> Path:
 def check_file(path: Path) -> None:
     """Refuse what is plainly no DuckDB file before DuckDB touches it. A missing path is fine (it will be made)."""
     metadata = {"path": str(path)}
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise NotAStore(
+            f"{path} is no UTF-8 name, which DuckDB needs; name the file otherwise", metadata=metadata
+        ) from None
     if path.is_dir():
         raise NotAStore(f"{path} is a folder; name a file, such as {path / 'shop.duckdb'}", metadata=metadata)
     if not path.parent.is_dir():
@@ -144,6 +150,11 @@ def duckdb_errors(path: Path) -> Iterator[None]:
         raise StoreDamaged(
             f"{path} cannot be read; `visavis doctor --data {path}` says more ({text})", metadata=metadata
         ) from error
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            # What DuckDB makes of Ctrl-C while it works.
+            raise KeyboardInterrupt from None
+        raise
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StoreUnwritable(

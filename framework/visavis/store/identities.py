@@ -120,7 +120,7 @@ def update_customers(
 def insert_consent(
     tx: Transaction, customer: int, purpose: str, channel: str, granted: bool, source: str, at: datetime
 ) -> None:
-    """Add a customer's word; the last one on a purpose and channel holds."""
+    """Add a customer's word; the one given last on a purpose and channel holds (see `visavis.live.consents`)."""
     tx.cursor.execute(
         "INSERT INTO consents VALUES (?, ?, ?, nullif(?, ''), ?, nullif(?, ''), ?)",
         [tx.sequence, customer, purpose, channel, granted, source, at],
@@ -144,11 +144,29 @@ def read_customers(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str | N
 
 
 def read_consents(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str, bool, str, datetime]]:
-    """Every word given, oldest first: customer, purpose, channel, granted, source, time."""
+    """Every word given: customer, purpose, channel, granted, source, time.
+
+    Oldest first by the time at which it was given, not by the commit: a word may arrive late. Of one moment the
+    objection is last, else what was recorded last.
+    """
     return cursor.execute(
         "SELECT customer_code, purpose, coalesce(channel, ''), granted, coalesce(source, ''), given_at FROM consents "
-        "ORDER BY sequence, rowid"
+        "ORDER BY given_at, granted DESC, sequence, rowid"
     ).fetchall()
+
+
+def read_owners(cursor: duckdb.DuckDBPyConnection, value: str) -> list[int]:
+    """Codes of the customers who have this id or an identifier of this value, of any kind.
+
+    Capitals and outer spaces make no difference, as they make none to a mailbox. One scan.
+    """
+    rows = cursor.execute(
+        "SELECT DISTINCT arg_max(customer_code, sequence) AS customer FROM identity_log "
+        "WHERE identity_code IN (SELECT identity_code FROM identities WHERE lower(trim(value)) = lower(trim(?))) "
+        "GROUP BY identity_code ORDER BY customer",
+        [value],
+    ).fetchall()
+    return [customer for (customer,) in rows]
 
 
 __all__ = [
@@ -161,5 +179,6 @@ __all__ = [
     "read_consents",
     "read_customers",
     "read_identities",
+    "read_owners",
     "update_customers",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -46,6 +46,7 @@ class InteractionColumns:
 class StoredRows:
     """Interactions as read back, in order of recording. `basket` is the order's number, −1 for none.
 
+    `currency` is the one that most rows have; `foreign` int64: the places of the rows that have another.
     `id_hash` and `reverses` are `text_hash` of the row's own id and of the id that a return names (0: none).
     """
 
@@ -61,6 +62,7 @@ class StoredRows:
     id_hash: NDArray[np.uint64]
     reverses: NDArray[np.uint64]
     currency: str
+    foreign: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 def text_hash(text: str) -> int:
@@ -147,16 +149,18 @@ def read_rows(cursor: duckdb.DuckDBPyConnection) -> StoredRows:
     cursor.execute("BEGIN")
     try:
         sequence = int(cursor.execute("SELECT sequence FROM store_state").fetchall()[0][0])
-        columns = cursor.execute(
-            "SELECT identity_code, item_code, kind_code, epoch_us(occurred_at) AS occurred, quantity, "
-            f"amount_minor::DOUBLE AS amount, rating, coalesce({BASKET_SQL}, -1) AS basket, "
-            "coalesce(md5_number_lower(reverses_id), 0::UBIGINT) AS reverses, id_hash "
-            "FROM interactions"
-        ).fetchnumpy()
         named = cursor.execute(
             "SELECT currency FROM interactions WHERE currency IS NOT NULL "
             "GROUP BY currency ORDER BY count(*) DESC, currency LIMIT 1"
         ).fetchall()
+        currency = named[0][0] if named else ""
+        columns = cursor.execute(
+            "SELECT identity_code, item_code, kind_code, epoch_us(occurred_at) AS occurred, quantity, "
+            f"amount_minor::DOUBLE AS amount, rating, coalesce({BASKET_SQL}, -1) AS basket, "
+            "coalesce(md5_number_lower(reverses_id), 0::UBIGINT) AS reverses, id_hash, "
+            "coalesce(currency <> ?, false) AS is_foreign FROM interactions",
+            [currency],
+        ).fetchnumpy()
     finally:
         cursor.execute("ROLLBACK")
     return StoredRows(
@@ -171,7 +175,8 @@ def read_rows(cursor: duckdb.DuckDBPyConnection) -> StoredRows:
         basket=np.asarray(columns["basket"], dtype=np.int64),
         id_hash=np.asarray(columns["id_hash"], dtype=np.uint64),
         reverses=np.asarray(columns["reverses"], dtype=np.uint64),
-        currency=named[0][0] if named else "",
+        currency=currency,
+        foreign=np.flatnonzero(columns["is_foreign"]),
     )
 
 

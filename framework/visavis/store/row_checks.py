@@ -17,6 +17,7 @@ TEXTS = ("customer", "item", "order", "id", "touchpoint", "name", "category", "b
 NUMBERS = ("quantity", "price", "amount", "cost", "discount", "tax", "rating")
 LONGEST_ID = 256
 LARGEST_MINOR_UNITS = 2**53
+LARGEST_RATING = 1_000_000
 _IDS = ("customer", "item", "order", "id", "touchpoint")
 _NOTHING = "('nan', 'null', 'none', '<na>', '\\n')"
 _CONTROL = r"[\x00-\x1f\x7f]"
@@ -88,8 +89,19 @@ CHECKS: tuple[Check, ...] = (
     Check("price_negative", "price is negative", "price", "price_d < 0"),
     *_number_checks("amount"),
     Check("amount_negative", "amount is negative", "amount", "amount_d < 0 AND NOT is_return"),
-    *(check for role in ("cost", "discount", "tax", "rating") for check in _number_checks(role)),
+    *(check for role in ("cost", "discount", "tax") for check in _number_checks(role)),
     Check("cost_negative", "cost is negative", "cost", "cost_d < 0"),
+    Check(
+        "rating",
+        f"rating is not a number from -{LARGEST_RATING:,} to {LARGEST_RATING:,}",
+        "rating",
+        # NaN is above every number.
+        f"rating_t IS NOT NULL AND (rating_n IS NULL OR abs(rating_n) > {LARGEST_RATING})",
+    ),
+    Check("rating_missing", "rating is missing", "rating", "kind_w = 'rating' AND rating_t IS NULL"),
+    Check(
+        "rating_kind", "rating belongs to the kind rating only", "rating", "kind_w <> 'rating' AND rating_t IS NOT NULL"
+    ),
     Check("net_negative", "discount and tax are more than the price", "discount", "net < 0"),
     Check(
         "amount_large",
@@ -118,7 +130,7 @@ def checked_rows_sql(schema: str, plan: Plan, exponents: Mapping[str, int], *, b
     line (their sign does not matter); `cost` is of one unit, like `price`. Rounded half to even, in decimals.
     Row numbers count records, with the broken ones if there are any.
     """
-    source = f"{schema}.raw w"
+    source = f"{schema}.raw w JOIN numbered f ON f.place = w.rowid"
     number = "w.rowid + 1"
     if broken:
         # A broken record is missing in raw: those before a row move its number up.
@@ -129,8 +141,11 @@ def checked_rows_sql(schema: str, plan: Plan, exponents: Mapping[str, int], *, b
         )
         number += " + coalesce(s.n, 0)"
     return f"""
-WITH texts AS (
-    SELECT {number} AS "row", w.rowid AS place, {_fingerprint(plan)} AS base, {_texts(plan)}
+WITH numbered AS (
+    SELECT place, base, row_number() OVER (PARTITION BY base ORDER BY place) AS ordinal
+    FROM (SELECT rowid AS place, {_fingerprint(plan)} AS base FROM {schema}.raw)
+), texts AS (
+    SELECT {number} AS "row", w.rowid AS place, f.base, f.ordinal, {_texts(plan)}
     FROM {source}
 ), parsed AS (
     SELECT *, {_numbers(plan)}, {_kind(plan)} AS kind_w, {_currency(plan)} AS currency_w,
@@ -142,7 +157,7 @@ WITH texts AS (
         coalesce(kind_w = 'return' OR (kind_w = 'purchase' AND ({_reversed(plan)})), false) AS is_return
     FROM parsed
 ), valued AS (
-    SELECT *, {str("item" in plan.places).lower()} AND kind_w IN ('purchase', 'return') AS needs_item,
+    SELECT *, {_needs_item(plan)} AS needs_item,
         {str("id" in plan.places).lower()} AS needs_id, make_timestamp({plan.latest}) AS latest,
         CASE WHEN amount_t IS NOT NULL THEN abs(amount_d)::DECIMAL(38, 12)
              ELSE abs(coalesce(quantity_d, 1)) * price_d - coalesce(abs(discount_d), 0) - coalesce(abs(tax_d), 0)
@@ -156,8 +171,7 @@ WITH texts AS (
 ), rounded AS (
     SELECT *, {_rounded("net_m")} AS amount_minor, {_rounded("cost_m")} AS cost_minor,
         {_rounded("discount_m")} AS discount_minor, {_rounded("tax_m")} AS tax_minor,
-        {_rounded("price_m")} AS price_minor,
-        row_number() OVER (PARTITION BY base ORDER BY place) AS ordinal
+        {_rounded("price_m")} AS price_minor
     FROM scaled
 ), judged AS (
     SELECT *, coalesce({"id_t" if "id" in plan.places else "NULL"}, md5(base || ':' || ordinal))
@@ -168,7 +182,7 @@ SELECT "row", place, interaction_id, md5_number_lower(interaction_id) AS id_hash
     customer_t AS customer, item_t AS item, CASE WHEN is_return THEN 'return' ELSE kind_w END AS kind,
     least(occurred, make_timestamp({plan.now})) AS occurred_at, abs(coalesce(quantity_n, 1)) AS quantity, amount_minor,
     CASE WHEN coalesce(amount_minor, cost_minor, discount_minor, tax_minor) IS NOT NULL THEN currency_w END AS currency,
-    CASE WHEN kind_w = 'rating' THEN rating_n END AS rating, cost_minor, discount_minor, tax_minor,
+    rating_n AS rating, cost_minor, discount_minor, tax_minor,
     order_t AS order_id, touchpoint_t AS touchpoint, name_t AS name, category_t AS category, brand_t AS brand,
     CASE WHEN price_minor > 0 AND NOT is_return THEN price_minor END AS price_minor, currency_w AS price_currency
 FROM judged
@@ -176,7 +190,7 @@ FROM judged
 
 
 def _fingerprint(plan: Plan) -> str:
-    columns = ", ".join(f"coalesce(w.c{place}, chr(30))" for place in range(plan.width))
+    columns = ", ".join(f"coalesce(c{place}, chr(30))" for place in range(plan.width))
     return f"md5(concat_ws(chr(31), {quote(plan.source)}, {columns}))"
 
 
@@ -195,11 +209,14 @@ def _texts(plan: Plan) -> str:
 
 
 def _numbers(plan: Plan) -> str:
-    # More than 18 digits, because DuckDB multiplies two narrower decimals in 18 digits and overflows.
+    # By way of 18 digits, because DuckDB reads texts far slower into wider decimals; then more than 18, because it
+    # multiplies two narrower decimals in 18 digits and overflows.
     selected = []
     for role in NUMBERS:
         text = plan.numbers[role].text(f"{role}_t") if role in plan.places else f"{role}_t"
-        selected.append(f"try_cast({text} AS DOUBLE) AS {role}_n, try_cast({text} AS DECIMAL(19, 6)) AS {role}_d")
+        selected.append(
+            f"try_cast({text} AS DOUBLE) AS {role}_n, try_cast({text} AS DECIMAL(18, 6))::DECIMAL(19, 6) AS {role}_d"
+        )
     return ", ".join(selected)
 
 
@@ -228,6 +245,12 @@ def _time(plan: Plan) -> str:
         return plan.time.utc("time_t", default)
     zone = f"CASE WHEN zone_known THEN coalesce(time_zone_t, {default}) ELSE {default} END"
     return plan.time.utc("time_t", zone)
+
+
+def _needs_item(plan: Plan) -> str:
+    # Sales of nothing in particular make sense (a till's totals), tastes for nothing do not.
+    kinds = ["rating", "like", "skip"] + (["purchase", "return"] if "item" in plan.places else [])
+    return f"kind_w IN ({', '.join(map(quote, kinds))})"
 
 
 def _row_is_empty(plan: Plan) -> str:
@@ -270,6 +293,7 @@ def _values() -> str:
 __all__ = [
     "CHECKS",
     "LARGEST_MINOR_UNITS",
+    "LARGEST_RATING",
     "LONGEST_ID",
     "NUMBERS",
     "ROW_REASONS",

@@ -46,7 +46,9 @@ def write_snapshot(store: Store, path: Path, progress: Callable[[Progress], None
                 sequence = _copy(cursor, partial, progress)
                 size = _sync(partial)
             # Before the file takes its name: a list with a copy too many is better than one with a copy too few.
-            store.writer.run(Operation(lambda transaction: _record(transaction, path, sequence)))
+            # A copy in our own folder is on its way to a client, and gone from there a moment later.
+            noted = "sent to a client" if path.absolute().is_relative_to(store.folder) else str(path.absolute())
+            store.writer.run(Operation(lambda transaction: _record(transaction, noted, sequence)))
             with _errors(path):
                 _take_name(partial, path)
         except BaseException:
@@ -130,10 +132,10 @@ def _copy_tables(cursor: duckdb.DuckDBPyConnection, alias: str, progress: Callab
     return int(sequence)
 
 
-def _record(transaction: Transaction, path: Path, sequence: int) -> None:
+def _record(transaction: Transaction, where: str, sequence: int) -> None:
     transaction.cursor.execute(
         "INSERT INTO snapshots (taken_at, path, sequence) VALUES (now() AT TIME ZONE 'UTC', ?, ?)",
-        [str(path.absolute()), sequence],
+        [where, sequence],
     )
 
 

@@ -11,8 +11,9 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from visavis.errors import InvalidInput, NotFound
 FORMATS = ("csv", "parquet", "jsonl")
 _HEAD_BYTES = 1 << 18
 _DELIMITERS = ",;\t|"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive or an Excel workbook",
@@ -163,15 +165,11 @@ def _format(file: _File) -> str:
 
 
 def _stage_parquet(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File) -> Staged:
-    reader = f"read_parquet({quote(str(file.link))}, binary_as_string = true, hive_partitioning = false)"
+    reader = f"read_parquet({quote(str(file.link))}, hive_partitioning = false)"
     described = cursor.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()
-    names = tuple(str(row[0]) for row in described)
-    selected = ", ".join(
-        f"{_as_text(_identifier(name), str(row[1]))} AS c{place}"
-        for place, (name, row) in enumerate(zip(names, described, strict=True))
-    )
-    cursor.execute(f"CREATE TABLE {schema}.raw AS SELECT {selected} FROM {reader}")
-    return Staged(names, _count(cursor, f"{schema}.raw"), 0, ())
+    selected = ", ".join(f"{_as_text(f'c{place}', str(row[1]))} AS c{place}" for place, row in enumerate(described))
+    cursor.execute(f"CREATE TABLE {schema}.raw AS SELECT {selected} FROM {reader} AS t({_places(len(described))})")
+    return Staged(_tell_apart(str(row[0]) for row in described), _count(cursor, f"{schema}.raw"), 0, ())
 
 
 def _as_text(column: str, kind: str) -> str:
@@ -181,6 +179,9 @@ def _as_text(column: str, kind: str) -> str:
         return f"CASE WHEN {whole} THEN {column}::BIGINT::VARCHAR ELSE {column}::VARCHAR END"
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"timezone('UTC', {column})::VARCHAR || 'Z'"
+    if kind == "BLOB":
+        # Many programs write texts as bytes; what is no text (a picture) is written in escapes, not a reason to stop.
+        return f"coalesce(try(decode({column})), {column}::VARCHAR)"
     return f"{column}::VARCHAR"
 
 
@@ -190,47 +191,57 @@ def _stage_json(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File) -> 
     how = "'array'" if array else "'newline_delimited', ignore_errors = true"
     reader = f"read_json({quote(str(file.link))}, format = {how}, compression = {quote(file.compression)}"
     described = cursor.execute(f"DESCRIBE SELECT * FROM {reader}, maximum_depth = 1, sample_size = -1)").fetchall()
-    names = tuple(str(row[0]) for row in described)
-    if names == ("json",):
+    names = [str(row[0]) for row in described]
+    if names == ["json"]:
         raise unreadable(file.path, "holds no JSON objects; give one object a line, with the same keys in each")
-    types = ", ".join(f"{quote(name)}: 'VARCHAR'" for name in names)
-    selected = ", ".join(f"{_identifier(name)} AS c{place}" for place, name in enumerate(names))
-    cursor.execute(f"CREATE TABLE {schema}.raw AS SELECT {selected} FROM {reader}, columns = {{{types}}})")
-    return Staged(names, _count(cursor, f"{schema}.raw"), 0, ())
+    # The keys go in as a value: a NUL, which a key may hold, would end the statement.
+    cursor.execute(
+        f"CREATE TABLE {schema}.raw AS SELECT * FROM {reader}, columns = ?) AS t({_places(len(names))})",
+        [dict.fromkeys(names, "VARCHAR")],
+    )
+    return Staged(_tell_apart(names), _count(cursor, f"{schema}.raw"), 0, ())
 
 
 def _stage_csv(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File, delimiter: str) -> Staged:
     if file.head.startswith(codecs.BOM_UTF16_BE):
         raise unreadable(file.path, "is UTF-16 with the high byte first, which is not read; save it as UTF-8")
     encoding = "utf-16" if file.head.startswith(codecs.BOM_UTF16_LE) else "utf-8"
-    text = _decode(file.head, encoding)
+    blank, text = _skip_blank(_decode(file.head, encoding))
+    if not text:
+        raise unreadable(file.path, "begins with empty lines only, so there are no rows; begin it with column names")
     delimiter = delimiter or _delimiter(text)
     names = _names(text, delimiter)
-    staged = _read_csv(cursor, schema, file, names, delimiter, encoding)
+    staged = _read_csv(cursor, schema, file, names, blank, delimiter, encoding)
     if encoding == "utf-16" or not _all_foreign(cursor, schema, len(names)):
         return staged
     cursor.execute(f"DROP TABLE {schema}.raw")
     cursor.execute(f"DELETE FROM {schema}.broken")
-    names = _names(file.head.decode("latin-1"), delimiter)
-    staged = _read_csv(cursor, schema, file, names, delimiter, "latin-1")
+    names = _names(_skip_blank(file.head.decode("latin-1"))[1], delimiter)
+    staged = _read_csv(cursor, schema, file, names, blank, delimiter, "latin-1")
     note = "the file is not UTF-8; it was read as Latin-1 (ISO 8859-1)"
     return Staged(staged.columns, staged.rows, staged.broken, (note,))
 
 
 def _read_csv(
-    cursor: duckdb.DuckDBPyConnection, schema: str, file: _File, names: tuple[str, ...], delimiter: str, encoding: str
+    cursor: duckdb.DuckDBPyConnection,
+    schema: str,
+    file: _File,
+    names: tuple[str, ...],
+    blank: int,
+    delimiter: str,
+    encoding: str,
 ) -> Staged:
     types = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(names)))
     errors, scans = f"{schema}_errors", f"{schema}_scans"
     cursor.execute(
         f"CREATE TABLE {schema}.raw AS SELECT * FROM read_csv({quote(str(file.link))}, auto_detect = false, "
-        f"header = true, columns = {{{types}}}, delim = {quote(delimiter)}, quote = '\"', escape = '\"', "
-        f"encoding = {quote(encoding)}, compression = {quote(file.compression)}, store_rejects = true, "
-        f"rejects_table = {quote(errors)}, rejects_scan = {quote(scans)})"
+        f"header = true, skip = {blank}, columns = {{{types}}}, delim = {quote(delimiter)}, "
+        f"quote = '\"', escape = '\"', encoding = {quote(encoding)}, compression = {quote(file.compression)}, "
+        f"store_rejects = true, rejects_table = {quote(errors)}, rejects_scan = {quote(scans)})"
     )
-    # `line` counts records with the header; a record may have several faults.
+    # `line` counts records with the header and what was skipped; a record may have several faults.
     cursor.execute(
-        f"INSERT INTO {schema}.broken SELECT line - 1, arg_min(error_type::VARCHAR, column_idx), "
+        f"INSERT INTO {schema}.broken SELECT line - {blank + 1}, arg_min(error_type::VARCHAR, column_idx), "
         f"left(min(csv_line), 1000) FROM {errors} GROUP BY line"
     )
     cursor.execute(f"DROP TABLE {errors}")
@@ -256,6 +267,16 @@ def _decode(head: bytes, encoding: str) -> str:
         return head.decode("latin-1")
 
 
+def _skip_blank(text: str) -> tuple[int, str]:
+    """How many lines stand empty before the header, and the text from the header on."""
+    blank = end = 0
+    for line in io.StringIO(text, newline=""):
+        if line.strip(f"{_DELIMITERS} \r\n"):
+            return blank, text[end:]
+        blank, end = blank + 1, end + len(line)
+    return blank, ""
+
+
 def _delimiter(text: str) -> str:
     """The candidate that splits the first record into most fields and the others into as many."""
     best, best_score = ",", (False, 1)
@@ -270,12 +291,21 @@ def _delimiter(text: str) -> str:
 
 
 def _names(text: str, delimiter: str) -> tuple[str, ...]:
-    """Column names of the first record; an empty one is called by its place, a repeated one gets a number."""
+    """Column names of the first record."""
+    return _tell_apart(_records(text, delimiter, 1)[0])
+
+
+def _tell_apart(cells: Iterable[str]) -> tuple[str, ...]:
+    """Names as one line each, without control characters; an empty one is called by its place, a repeated one gets a
+    number."""
     names: list[str] = []
-    for place, cell in enumerate(_records(text, delimiter, 1)[0]):
-        name = " ".join(cell.split())[:200] or f"column{place + 1}"
-        count = sum(other == name or other.startswith(f"{name}_") for other in names)
-        names.append(f"{name}_{count + 1}" if name in names else name)
+    for place, cell in enumerate(cells):
+        bare = " ".join(_CONTROL.sub(" ", cell).split())[:200] or f"column{place + 1}"
+        name, count = bare, 1
+        while name in names:
+            count += 1
+            name = f"{bare}_{count}"
+        names.append(name)
     return tuple(names)
 
 
@@ -295,8 +325,8 @@ def _records(text: str, delimiter: str, most: int) -> list[list[str]]:
     return records
 
 
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _places(width: int) -> str:
+    return ", ".join(f"c{place}" for place in range(width))
 
 
 def _count(cursor: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -44,12 +44,13 @@ class Transaction:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, sequence: int) -> None:
         self.cursor = cursor
         self.sequence = sequence
-        self._pending: dict[str, list[dict[str, Column]]] = {}
+        self._pending: dict[tuple[str, tuple[str, ...]], list[dict[str, Column]]] = {}
         self.participants: list[Participant] = []
 
     def insert(self, table: str, columns: dict[str, Column]) -> None:
         """Add rows: columns of equal length, texts as lists of `str` (empty = NULL), all else as arrays."""
-        self._pending.setdefault(table, []).append(columns)
+        # Rows that fill other columns go in by themselves: nothing given may get lost in another's statement.
+        self._pending.setdefault((table, tuple(sorted(columns))), []).append(columns)
 
     def enlist(self, participant: Participant) -> None:
         """Tell `participant` how the transaction ends."""
@@ -59,8 +60,7 @@ class Transaction:
     def flush(self) -> None:
         """Write the gathered rows, so that `cursor` sees them."""
         pending, self._pending = self._pending, {}
-        for table, batches in pending.items():
-            names = list(batches[0])
+        for (table, names), batches in pending.items():
             merged: dict[str, Column] = {}
             for name in names:
                 parts = [batch[name] for batch in batches]
@@ -102,6 +102,7 @@ class Writer:
 
     IDLE_CHECKPOINT_S = 5.0
     IDLE_CHECKPOINT_BYTES = 1 << 20
+    CHECKPOINT_RETRY_S = 5.0
 
     def __init__(self, database: Database, high_water: HighWater, mark: Mark, options: WriterOptions) -> None:
         self._database = database
@@ -114,11 +115,18 @@ class Writer:
         self._queued_rows = 0
         self._count_lock = threading.Lock()
         self._closing = False
+        self._checkpoint_at = 0.0
+        """Not before this moment of `time.monotonic()`; 0: the last one went well."""
         self._failure: VisavisError | None = None
         self._applied = threading.Condition()
         self._cursor = database.own_cursor()
         self._thread = threading.Thread(target=self._run, name="visavis-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def failure(self) -> VisavisError | None:
+        """Why nothing is written any more; None while all is well. It does not go away until the store is reopened."""
+        return self._failure
 
     def submit(self, operation: Operation[T]) -> Future[T]:
         """Queue an operation. Raises `Overloaded` when too much is waiting, the failure when the writer is broken."""
@@ -145,6 +153,8 @@ class Writer:
 
     def wait_for(self, sequence: int) -> None:
         """Wait until memory holds what commit `sequence` wrote: a reader of the file may be ahead of it."""
+        if threading.current_thread() is self._thread and self.applied < sequence:
+            raise StoreError("a plugin's hook called a verb that reads what is being written; do it in a thread")
         with self._applied:
             self._applied.wait_for(lambda: self.applied >= sequence or self._failure is not None)
         if self._failure is not None:
@@ -177,6 +187,7 @@ class Writer:
                 open_, held = self._gather(group)
             self._commit_group(group)
             self._checkpoint(self._options.checkpoint_wal_bytes)
+        self._checkpoint_at = 0.0
         self._checkpoint(1)
         self._cursor.close()
 
@@ -295,13 +306,20 @@ class Writer:
             self._applied.notify_all()
 
     def _checkpoint(self, at_bytes: int) -> None:
-        if self._failure is None and self._database.wal_bytes() >= at_bytes:
-            try:
-                with duckdb_errors(self._database.path):
-                    self._cursor.execute("CHECKPOINT")
-            except (StoreError, duckdb.Error) as error:
-                # Nothing is lost, the log only grows; the next turn tries again.
-                log.warning("checkpoint put off: %s", error)
+        if self._failure is not None or time.monotonic() < self._checkpoint_at:
+            return
+        if self._database.wal_bytes() < at_bytes:
+            return
+        try:
+            with duckdb_errors(self._database.path):
+                self._cursor.execute("CHECKPOINT")
+        except (StoreError, duckdb.Error) as error:
+            # Nothing is lost, the log only grows. A snapshot holds it for minutes, so not every commit tries again.
+            if not self._checkpoint_at:
+                log.warning("checkpoint put off, it is tried again: %s", error)
+            self._checkpoint_at = time.monotonic() + self.CHECKPOINT_RETRY_S
+        else:
+            self._checkpoint_at = 0.0
 
 
 __all__ = ["Operation", "Participant", "Transaction", "Writer", "WriterOptions"]

@@ -75,7 +75,7 @@ class InteractionServiceServicer(object):
 
     def ImportFile(self, request_iterator, context):
         """Imports a file of interactions (CSV, Parquet or JSON Lines; gzip or Zstandard too). Send the options first, then
-        the file in chunks. Streams progress, then the report. If the caller goes away while the file is being sent,
+        the file in chunks; it may be as large as the server's setting `max_upload_mb`. Streams progress, then the report. If the caller goes away while the file is being sent,
         nothing is imported; if later, the import goes on. Every row has its own id, so importing the same file again adds
         nothing.
         """

@@ -59,8 +59,8 @@ class SegmentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListSegmentMembers(self, request, context):
-        """Lists the customers of one segment in a stable order, a page at a time. NOT_FOUND for an unknown segmentation or
-        segment.
+        """Lists the customers of one segment in a stable order, a page at a time. Who objected to personalization is left
+        out. NOT_FOUND for an unknown segmentation or segment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

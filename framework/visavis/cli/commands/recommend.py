@@ -51,9 +51,8 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
 def print_recommendation(answer: Recommendation, out: Output) -> None:
     """One recommendation as a table: rank, item, name, score, first reasons."""
-    out.line(
-        f"for {answer.customer_id} by {answer.scorer}, generation {answer.generation}, decision {answer.decision_id}"
-    )
+    who = answer.customer_id or "somebody unknown"
+    out.line(f"for {who} by {answer.scorer}, generation {answer.generation}, decision {answer.decision_id}")
     if answer.fallback:
         out.line(f"not personal, a fall-back: {answer.fallback_reason.replace('_', ' ')}")
     elif answer.fallback_reason:

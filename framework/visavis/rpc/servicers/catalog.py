@@ -12,17 +12,21 @@ from visavis.rpc.servicers.context import Shared
 
 class CatalogServicer(CatalogServiceServicer):
     def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self._room = shared.engine.identify
         self._work = shared.work
 
     async def UpsertItems(self, request: pb.UpsertItemsRequest, context: Any) -> pb.UpsertItemsResponse:  # noqa: N802
-        result = await self._work.call(
-            lambda: self._room.upsert_items(
+        future = await self._shared.submit(
+            request,
+            len(request.items),
+            lambda: self._room.upsert_items_soon(
                 [item_from_proto(item, f"items[{row}]") for row, item in enumerate(request.items)],
                 update_mask=tuple(request.update_mask.paths),
                 request_id=request.request_id,
-            )
+            ),
         )
+        result = await future
         return pb.UpsertItemsResponse(created_count=result.created, updated_count=result.updated)
 
     async def GetItem(self, request: pb.GetItemRequest, context: Any) -> pb.GetItemResponse:  # noqa: N802

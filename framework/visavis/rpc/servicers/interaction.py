@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
 from typing import Any
 
 from visavis.api.v1 import interaction_service_pb2 as pb
@@ -18,7 +17,6 @@ from visavis.rpc.servicers.context import Shared
 from visavis.rpc.streams import pipelined
 from visavis.rpc.upload import Upload
 
-_INLINE_ROWS = 50  # about 100 µs of building values; larger batches leave the event loop free
 _LARGEST_BATCH = 10_000
 _LONGEST_ID = 128
 
@@ -33,8 +31,8 @@ class InteractionServicer(InteractionServiceServicer):
     ) -> pb.RecordInteractionsResponse:
         rows = len(request.interactions)
         _check_rows("interactions", rows)
-        future = await self._submit(rows, lambda: interactions_from_proto(request.interactions), request.request_id)
-        result = await asyncio.shield(asyncio.wrap_future(future))
+        future = await self._submit(request, rows, lambda: interactions_from_proto(request.interactions))
+        result = await future
         return pb.RecordInteractionsResponse(recorded_count=result.recorded, already_known_count=result.already_known)
 
     async def StreamInteractions(  # noqa: N802
@@ -60,7 +58,8 @@ class InteractionServicer(InteractionServiceServicer):
         fingerprint = options.SerializeToString(deterministic=True)
         job = self._shared.jobs.find("ImportFile", options.request_id, fingerprint)
         if job is None:
-            upload = Upload(self._shared.scratch("uploads"), options.file_name, self._shared.work)
+            limit = self._shared.settings["max_upload_mb"]
+            upload = Upload(self._shared.scratch("uploads"), options.file_name, self._shared.work, limit)
             await upload.receive(request_iterator)
 
             def load(report: Report) -> ImportReport:
@@ -91,14 +90,17 @@ class InteractionServicer(InteractionServiceServicer):
             raise invalid("batch_id", f"has {len(batch.batch_id.encode())} bytes; give at most {_LONGEST_ID}")
         rows = len(batch.kind)
         _check_rows("kind", rows)
-        future = await self._submit(rows, lambda: interactions_from_columns(batch), batch.request_id)
-        return asyncio.wrap_future(future)
+        return await self._submit(batch, rows, lambda: interactions_from_columns(batch))
 
-    async def _submit(self, rows: int, build: Callable[[], list[Interaction]], request_id: str) -> Future[RecordResult]:
-        def submit() -> Future[RecordResult]:
-            return self._room.record_soon(build(), request_id=request_id)
-
-        return submit() if rows <= _INLINE_ROWS else await self._shared.work.call(submit)
+    async def _submit(
+        self,
+        request: pb.RecordInteractionsRequest | pb.StreamInteractionsRequest,
+        rows: int,
+        build: Callable[[], list[Interaction]],
+    ) -> asyncio.Future[RecordResult]:
+        return await self._shared.submit(
+            request, rows, lambda: self._room.record_soon(build(), request_id=request.request_id)
+        )
 
 
 def _check_rows(field: str, rows: int) -> None:

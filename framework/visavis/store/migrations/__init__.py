@@ -1,7 +1,7 @@
 """Numbered, append-only changes of the schema; each file is applied once, in order, at open.
 
 `NNNN_name.sql` holds the statements of step NNNN. A released file is never edited: a new one is added. `views.sql`
-is not a step: views hold no data, so they are dropped and made anew whenever a step was applied.
+is not a step: views hold no data, so ours are made anew whenever a step was applied or one of them is missing.
 """
 
 from __future__ import annotations
@@ -57,6 +57,17 @@ def table_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {name for (name,) in rows}
 
 
+def view_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Names of the views in an open file."""
+    rows = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    return {name for (name,) in rows}
+
+
+def known_views() -> set[str]:
+    """Names of the views that this version makes."""
+    return set(re.findall(r"^CREATE VIEW (\w+)", _views_sql(), flags=re.MULTILINE))
+
+
 def migrate(connection: duckdb.DuckDBPyConnection, path: str) -> int:
     """Apply what is missing, each step in its own transaction, and end with a checkpoint. Answers the version.
 
@@ -82,15 +93,30 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: str) -> int:
             [step.number, step.name, datetime.now(UTC).replace(tzinfo=None), __version__],
         )
         connection.execute("COMMIT")
-    if current < steps[-1].number:
+    # Looked at in every opening, so that views lost in a crash between the two transactions come back.
+    if current < steps[-1].number or known_views() - view_names(connection):
         connection.execute("BEGIN")
-        for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
-            connection.execute('DROP VIEW "' + name.replace('"', '""') + '"')
-        connection.execute(files(__name__).joinpath("views.sql").read_text(encoding="utf-8"))
+        # Ours only: an analyst's own views stay.
+        for name in known_views():
+            connection.execute(f"DROP VIEW IF EXISTS {name}")
+        connection.execute(_views_sql())
         connection.execute("COMMIT")
         # A crash between DDL and checkpoint leaves a log that some versions replay badly: end on a clean file.
         connection.execute("CHECKPOINT")
     return steps[-1].number
 
 
-__all__ = ["Migration", "all_migrations", "latest_version", "migrate", "schema_version", "table_names"]
+def _views_sql() -> str:
+    return files(__name__).joinpath("views.sql").read_text(encoding="utf-8")
+
+
+__all__ = [
+    "Migration",
+    "all_migrations",
+    "known_views",
+    "latest_version",
+    "migrate",
+    "schema_version",
+    "table_names",
+    "view_names",
+]

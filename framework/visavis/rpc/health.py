@@ -1,0 +1,87 @@
+"""grpc.health.v1: whether the server takes calls, and whether it can still write.
+
+Our own, because the servicer that comes with grpc forgets all who watch when one of them leaves, and waits at
+shutdown for one that does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import suppress
+from typing import Any
+
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from visavis.errors import NotFound, Overloaded
+
+_MOST_WATCHES = 32  # half of what a port has to spare, so that watches never keep refusals from being told
+_LOOK_S = 0.5
+_Status = health_pb2.HealthCheckResponse
+_Base: Any = health_pb2_grpc.HealthServicer
+
+
+class Health(_Base):  # type: ignore[misc]
+    """The health of a server and of its services; one for all ports.
+
+    `reading` and `writing` are names of services. A store that takes no more writes makes the server (the empty name)
+    and the writing services NOT_SERVING; the reading ones go on.
+    """
+
+    def __init__(self, reading: Collection[str], writing: Collection[str], writes_fail: Callable[[], bool]) -> None:
+        self._writing = {"", *writing}
+        self._names = self._writing | {*reading}
+        self._writes_fail = writes_fail
+        self._serving = False
+        self._closing = False
+        self._changed = asyncio.Event()
+        self._watches = 0
+
+    def open(self) -> None:
+        """Calls are taken from now on."""
+        self._serving = True
+        self._tell()
+
+    def close(self) -> None:
+        """No more calls are taken. Who watches is told, and the watch ends."""
+        self._serving, self._closing = False, True
+        self._tell()
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if request.service not in self._names:
+            raise NotFound(f"there is no service {request.service[:100]!r}; leave it empty to ask for the server")
+        return _Status(status=self._status(request.service))
+
+    async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        if self._watches >= _MOST_WATCHES:
+            raise Overloaded(
+                f"{_MOST_WATCHES} watches are open already; call Check instead", metadata={"limit": str(_MOST_WATCHES)}
+            )
+        self._watches += 1
+        try:
+            told = None
+            while True:
+                closing, changed, status = self._closing, self._changed, self._status(request.service)
+                if status != told:
+                    told = status
+                    yield _Status(status=status)
+                if closing:
+                    return
+                # The writer fails in its own thread and tells nobody, so it is looked at every now and then.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), _LOOK_S)
+        finally:
+            self._watches -= 1
+
+    def _status(self, service: str) -> Any:
+        if service not in self._names:
+            return _Status.SERVICE_UNKNOWN
+        writes_well = service not in self._writing or not self._writes_fail()
+        return _Status.SERVING if self._serving and writes_well else _Status.NOT_SERVING
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+__all__ = ["Health"]
