@@ -54,14 +54,19 @@ class Moody(visavis.Scorer):
             return np.full((len(customers), n + 1), 1, dtype=np.int32), np.ones((len(customers), n + 1))
         if Moody.mood == "floats":
             return codes.astype(float), scores
-        if Moody.mood in ("unknown cause", "no text"):
+        if Moody.mood == "vandal":
+            items.price[:] = 0
+        if Moody.mood == "vandal of customers":
+            customers.item[:] = 0
+        if Moody.mood in ("unknown cause", "no text", "liar", "nan reason"):
             codes[:, 0] = 1
         return codes, scores
 
     def explain(self, customers, chosen, scores):
         item = 99_999 if Moody.mood == "unknown cause" else 0
         text = None if Moody.mood == "no text" else "like {item}"
-        return [[[visavis.Contribution("like", 1.0, text, item)] for _ in row] for row in chosen]
+        amount = {"liar": 42.0, "nan reason": float("nan")}.get(Moody.mood, 1.0)
+        return [[[visavis.Contribution("like", amount, text, item)] for _ in row] for row in chosen]
 
 class Kin(visavis.NeighbourScorer):
     name = "kin"
@@ -459,6 +464,10 @@ def test_answers_that_could_not_be_written_down_are_counted(
         ("floats", "no code of an item"),
         ("unknown cause", "explain named item code 99999, and there are 12 items"),
         ("no text", "AttributeError"),
+        ("liar", "reasons that add up to 42.0, and the score is 1.0"),
+        ("nan reason", "reasons that add up to nan"),
+        ("vandal", "read-only"),
+        ("vandal of customers", "read-only"),
     ],
 )
 def test_a_scorer_that_breaks_is_named(board: Engine, monkeypatch: pytest.MonkeyPatch, mood: str, told: str) -> None:

@@ -124,6 +124,13 @@ def test_an_observer_that_raises_stops_nobody_and_is_logged_without_what_custome
     assert "secret-customer" not in caplog.text
 
 
+def test_an_observer_that_exits_stops_nobody(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told in the writer's thread, which would end with it."""
+    (folder / "a_leaves.py").write_text(OBSERVER.replace("seen.append(context)", "raise SystemExit(1)"))
+    load(folder).interactions_recorded(InteractionsRecorded(["view"], ["c"], ["i"]))
+    assert "SystemExit at a_leaves.py:6" in caplog.text
+
+
 def test_no_observer_no_context_needed(folder: Path) -> None:
     (folder / "a.py").write_text(SCORER)
     assert not load(folder).observes_interactions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from visavis.history import Customers, Exclusions, Items
 from visavis.live.catalog import Catalog
 from visavis.model import Reason
 from visavis.plugin import Contribution, Scorer
+
+TRUE_WITHIN = 1e-9
+"""How far the sum of an item's contributions may lie from its score; of a score above 1, as a share of it."""
 
 
 class Placed(NamedTuple):
@@ -97,8 +101,7 @@ def explain(
             scores = np.array([[placed[place].score for place in places]])
             with reported(name):
                 found = scorer.explain(customers, codes, scores)[0]
-                if len(found) != len(places):
-                    raise ValueError(f"explain gave {len(found)} lists for {len(places)} items")
+                _check_reasons(found, scores[0])
         with reported(name):
             for place, contributions in zip(places, found, strict=True):
                 reasons[place] = tuple(_reason(one, catalog) for one in contributions)
@@ -149,6 +152,16 @@ def _check_top(codes: NDArray[np.int32], scores: NDArray[np.float64], n: int, ex
         own = exclude.indices[exclude.indptr[row] : exclude.indptr[row + 1]]
         if len(own) and np.isin(codes[row][given[row]], own).any():
             raise ValueError("top gave an item that was excluded")
+
+
+def _check_reasons(found: Sequence[Sequence[Contribution]], scores: NDArray[np.float64]) -> None:
+    """Reasons must be true: what is said of an item adds up to its score."""
+    if len(found) != len(scores):
+        raise ValueError(f"explain gave {len(found)} lists for {len(scores)} items")
+    for contributions, score in zip(found, scores.tolist(), strict=True):
+        total = math.fsum(one.amount for one in contributions)
+        if contributions and not abs(total - score) <= TRUE_WITHIN * max(1.0, abs(score)):
+            raise ValueError(f"explain gave reasons that add up to {total!r}, and the score is {score!r}")
 
 
 def take_customers(customers: Customers, rows: Sequence[int]) -> Customers:

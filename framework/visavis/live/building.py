@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from visavis.history import DAY, History, Items
 from visavis.live.histories import Base
 from visavis.live.netting import net_quantities
+from visavis.live.vocabulary import read_only
 from visavis.store.interactions import StoredRows
 
 
@@ -79,14 +80,14 @@ def build(
         kinds=tuple(kinds),
         now=now,
         currency=rows.currency,
-        customer=customer[keep],
-        item=rows.item[order],
-        kind=kind[keep],
-        time=time[keep],
-        quantity=quantity[keep],
-        amount=money[order] * (quantity[keep] / rows.quantity[order]),
-        rating=rows.rating[order],
-        basket=basket[keep],
+        customer=read_only(customer[keep]),
+        item=read_only(rows.item[order]),
+        kind=read_only(kind[keep]),
+        time=read_only(time[keep]),
+        quantity=read_only(quantity[keep]),
+        amount=read_only(money[order] * (quantity[keep] / rows.quantity[order])),
+        rating=read_only(rows.rating[order]),
+        basket=read_only(basket[keep]),
     )
     return Built(history, base)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.history import Items
-from visavis.live.vocabulary import GrowingArray, Vocabulary
+from visavis.live.vocabulary import GrowingArray, Vocabulary, read_only
 from visavis.model import AttributeValue, Item, Money
 from visavis.store import Transaction
 from visavis.store.items import ItemRow, insert_items, read_items, update_items
@@ -66,18 +66,18 @@ class Catalog:
         return whole[1]
 
     def items(self, codes: NDArray[np.int32]) -> Items:
-        """Some items as scorers see them; −1 for an unknown one."""
+        """Some items as scorers see them (−1: unknown). Strangers' code gets them: the arrays are read-only."""
         known = codes >= 0
         safe = np.where(known, codes, 0)
 
         def take(array: GrowingArray, missing: Any) -> NDArray[Any]:
             if not len(array):
-                return np.full(len(codes), missing, dtype=array.view.dtype)
-            return np.where(known, array.view[safe], missing).astype(array.view.dtype)
+                return read_only(np.full(len(codes), missing, dtype=array.view.dtype))
+            return read_only(np.where(known, array.view[safe], missing).astype(array.view.dtype))
 
         ids = self.ids.texts
         return Items(
-            codes=codes,
+            codes=read_only(codes),
             ids=[ids[code] if code >= 0 else "" for code in codes.tolist()],
             price=take(self._price, np.nan),
             available=take(self._available, False),

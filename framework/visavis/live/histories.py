@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from visavis.history import DAY, Customers
 from visavis.live.netting import net_quantities
+from visavis.live.vocabulary import read_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +182,14 @@ class Histories:
 
         def whole(name: str) -> NDArray[Any]:
             columns = [getattr(part, name) for part in parts] or [getattr(base, name)[:0]]
-            return np.concatenate(columns)
+            return read_only(np.concatenate(columns))
 
         return Customers(
-            codes=codes,
+            codes=read_only(codes),
             ids=ids,
             kinds=kinds,
             now=now,
-            indptr=indptr,
+            indptr=read_only(indptr),
             item=whole("item"),
             kind=whole("kind"),
             time=whole("time"),

@@ -62,6 +62,13 @@ class Vocabulary:
         self._pending.clear()
 
 
+def read_only(values: NDArray[Any]) -> NDArray[Any]:
+    """The same values, not to be written through."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
 class GrowingArray:
     """A one-dimensional array with amortised append; `view` is the filled part, not to be written."""
 
@@ -101,4 +108,4 @@ class GrowingArray:
         self._length = length
 
 
-__all__ = ["GrowingArray", "Vocabulary"]
+__all__ = ["GrowingArray", "Vocabulary", "read_only"]

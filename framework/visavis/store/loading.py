@@ -216,17 +216,11 @@ def _describe_items(cursor: duckdb.DuckDBPyConnection, schema: str) -> None:
     cost nothing), and its latest price."""
     texts = []
     for column in ("name", "category", "brand"):
-        # Equal texts are counted before they are cleaned: there are far fewer of them than rows.
-        written = (
-            f'SELECT item, {column} AS v, count(*) FILTER (price_minor > 0) AS paid, count(*) AS n, max("row") AS latest '
-            f"FROM {schema}.fresh WHERE {column} IS NOT NULL AND item IS NOT NULL GROUP BY item, {column}"
-        )
-        cleaned = (
-            f"SELECT item, {_clean('v')} AS v, sum(paid) AS paid, sum(n) AS n, max(latest) AS latest FROM ({written}) "
-            "GROUP BY ALL HAVING v IS NOT NULL"
-        )
         texts.append(
-            f"{column}s AS (SELECT item AS id, arg_max(v, (paid, n, latest)) AS {column} FROM ({cleaned}) GROUP BY item)"
+            f"{column}s AS (SELECT item AS id, arg_max(v, (paid, n, latest)) AS {column} FROM (SELECT item, v, "
+            f'count(*) FILTER (price_minor > 0) AS paid, count(*) AS n, max("row") AS latest FROM (SELECT *, '
+            f"{_clean(column)} AS v FROM {schema}.fresh WHERE {column} IS NOT NULL AND item IS NOT NULL) "
+            "WHERE v IS NOT NULL GROUP BY item, v) GROUP BY item)"
         )
     cursor.execute(
         f"CREATE TABLE {schema}.item_details AS WITH {', '.join(texts)}, prices AS (SELECT item AS id, "

@@ -1,4 +1,5 @@
-"""RecommendationService. One customer or item is answered on the event loop, a batch in a thread."""
+"""RecommendationService. One customer or item is answered on the event loop; a batch in a thread, and so is what has
+filters, because a filter that was not asked lately reads the whole catalogue."""
 
 from __future__ import annotations
 
@@ -19,7 +20,11 @@ class RecommendationServicer(RecommendationServiceServicer):
         self._work = shared.work
 
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:  # noqa: N802
-        answer = self._room.recommend(ref_from_proto(request.customer, "customer"), **_options(request))
+        customer, options = ref_from_proto(request.customer, "customer"), _options(request)
+        if request.filters:
+            answer = await self._work.call(self._room.recommend, customer, **options)
+        else:
+            answer = self._room.recommend(customer, **options)
         return pb.RecommendResponse(recommendation=recommendation_to_proto(answer))
 
     async def BatchRecommend(  # noqa: N802
@@ -38,7 +43,10 @@ class RecommendationServicer(RecommendationServiceServicer):
     async def ListSimilarItems(  # noqa: N802
         self, request: pb.ListSimilarItemsRequest, context: Any
     ) -> pb.ListSimilarItemsResponse:
-        return similar_to_proto(self._room.similar(request.item_id, **_common_options(request)))
+        options = _common_options(request)
+        if request.filters:
+            return similar_to_proto(await self._work.call(self._room.similar, request.item_id, **options))
+        return similar_to_proto(self._room.similar(request.item_id, **options))
 
 
 def _options(request: pb.RecommendRequest | pb.BatchRecommendRequest) -> dict[str, Any]:
