@@ -17,6 +17,10 @@ def number(name: str) -> ColumnProfile:
     return ColumnProfile(name, filled=100, numbers=100, times=0, distinct=50)
 
 
+def wild(name: str, filled: int = 100) -> ColumnProfile:
+    return ColumnProfile(name, filled=filled, numbers=0, times=0, distinct=50, sample="week 3")
+
+
 def time(name: str) -> ColumnProfile:
     return ColumnProfile(name, filled=100, numbers=0, times=100, distinct=50)
 
@@ -131,3 +135,20 @@ def test_missing_columns_name_the_options() -> None:
     with pytest.raises(InvalidInput, match=r"item and time.*--item COLUMN --time COLUMN.*the file has a, b") as caught:
         lay_out([text("a"), text("b")], {})
     assert caught.value.violations[0].field == "columns"
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        (wild("time"), "'time' holds values that are not understood as time, such as 'week 3'"),
+        (wild("order_date", filled=0), "'order_date' is empty"),
+    ],
+)
+def test_a_column_that_is_there_but_not_understood_is_told(profile: ColumnProfile, words: str) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        lay_out([text("item"), profile], {})
+
+
+def test_a_column_that_has_another_role_is_told() -> None:
+    with pytest.raises(InvalidInput, match="'item' is taken for another role"):
+        lay_out([text("item"), time("time")], {"customer": "item"})

@@ -160,6 +160,16 @@ def test_importing_again_adds_nothing(shop: Shop, sales: Path) -> None:
     assert other.already_known == 0, "the source is part of a row's id"
 
 
+def test_a_file_that_grew_by_a_column_adds_only_its_new_rows(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "sales.jsonl"
+    old = '{"item": "a", "time": "2020-01-01", "customer": "c"}\n{"item": "b", "time": "2020-01-02", "customer": "c"}\n'
+    file.write_text(old)
+    assert shop.load(file).interactions == 2
+    file.write_text('{"customer": "d", "shop": "x", "time": "2020-01-03", "item": "a"}\n' + old)
+    report = shop.load(file)
+    assert (report.interactions, report.already_known) == (1, 2)
+
+
 def test_own_ids_hold_across_files(shop: Shop, tmp_path: Path) -> None:
     head = "event,sku,date\n"
     (tmp_path / "a.csv").write_text(head + "x,s,2020-01-01\nx,s,2020-01-01\ny,s,2020-01-02\n")
@@ -205,6 +215,29 @@ def test_refused_rows_are_written_with_their_reasons(shop: Shop, tmp_path: Path)
     ]
     default = shop.load(path)
     assert Path(default.rejects_path).parent == shop.store.folder / "rejects"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_file_of_rejects_is_for_its_owner_only(shop: Shop, sales: Path, tmp_path: Path, there: bool) -> None:
+    target = tmp_path / "rejects.csv"
+    if there:
+        target.write_text("old\n" * 1000)
+        target.chmod(0o644)
+    shop.load(sales, rejects_path=target)
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert "old" not in target.read_text()
+
+
+def test_a_value_that_is_no_time_is_shown(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("item,time\na,week 3\nb,week 3\n")
+    with pytest.raises(InvalidInput, match="'time' holds values that are not understood as time, such as 'week 3'"):
+        shop.load(tmp_path / "a.csv")
+
+
+def test_a_file_of_broken_records_only_is_told(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('item,time\n"a,2020-01-01\nb,2020-01-01\n')
+    with pytest.raises(InvalidInput, match="holds no record that can be read; row 1: a quoted field does not end"):
+        shop.load(tmp_path / "a.csv")
 
 
 def test_no_file_of_rejects_without_rejects(shop: Shop, tmp_path: Path) -> None:

@@ -169,10 +169,6 @@ def id_set_contains(table: set[int], hashes: Array) -> Array:
     return np.array([value in table for value in _keys(hashes)], bool)
 
 
-def decayed_sum(group: Array, age: Array, value: Array, half_life: float, n_groups: int) -> Array:
-    return np.array([np.sum((value * 0.5 ** (age / half_life))[group == g]) for g in range(n_groups)], np.float64)
-
-
 def sum_in_order(values: Array) -> float:
     """First to last, one rounding a step (np.sum adds in pairs, and sum compensates from Python 3.12 on)."""
     return float(np.cumsum(values)[-1])
@@ -224,7 +220,6 @@ __all__ = [
     "build_csr",
     "contributions",
     "cosine_top_k",
-    "decayed_sum",
     "id_set_add",
     "id_set_contains",
     "id_set_new",

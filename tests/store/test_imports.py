@@ -241,6 +241,13 @@ def test_times_become_utc(store: Store, written: list[str], zone: str, expected:
     assert [row["occurred_at"] for row in rows] == [datetime.fromisoformat(text) for text in expected]
 
 
+@pytest.mark.parametrize("offset", ["+99", "-15:00", "+01:60", "+1500"])
+def test_offsets_that_do_not_exist_are_refused(store: Store, offset: str) -> None:
+    written = ["2020-07-01T10:00:00+14:00", "2020-07-01T10:00:00-12:59", f"2020-07-01T10:00:00{offset}"]
+    rows = check(store, [{**GOOD, "time": text} for text in written])
+    assert [row["why"] for row in rows] == [None, None, "time cannot be read"]
+
+
 def test_a_row_can_name_its_zone(store: Store) -> None:
     rows = check(
         store, [{**GOOD, "time": "2020-07-01 10:00", "time_zone": z} for z in ("Asia/Tokyo", None)], zone="UTC"
@@ -259,6 +266,14 @@ def test_equal_rows_have_different_ids_that_do_not_change(store: Store) -> None:
     assert len(set(first)) == 3
     assert [row["interaction_id"] for row in check(store, [*twice, {**GOOD, "item": "k"}, GOOD])][:3] == first
     assert [row["id_hash"] for row in check(store, twice)] == [text_hash(str(text)) for text in first]
+
+
+def test_ids_of_rows_do_not_change_when_columns_come_or_move(store: Store) -> None:
+    first = [row["interaction_id"] for row in check(store, [GOOD, {**GOOD, "item": "j"}])]
+    grown = check(store, [GOOD, {**GOOD, "item": "j"}, {**GOOD, "customer": "d", "order": "1", "currency": "EUR"}])
+    assert [row["interaction_id"] for row in grown][:2] == first
+    values = {row["interaction_id"] for row in check(store, [{**GOOD, "order": "1"}, {**GOOD, "currency": "1"}])}
+    assert len(values) == 2
 
 
 def test_whole_numbers_written_as_floats(store: Store) -> None:

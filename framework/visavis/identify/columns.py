@@ -84,7 +84,7 @@ def lay_out(profiles: Sequence[ColumnProfile], named: Mapping[str, str]) -> Layo
     if "time" not in places and (only := _only_time(profiles, places)) is not None:
         places["time"] = only
         guessed.append("time")
-    _check_needed(columns, places, named)
+    _check_needed(profiles, places, named)
     return Layout(places, tuple(guessed), _doubts(profiles, places, named))
 
 
@@ -112,17 +112,29 @@ def _find(columns: Sequence[str], role: str, column: str) -> int:
     )
 
 
-def _check_needed(columns: Sequence[str], places: Mapping[str, int], named: Mapping[str, str]) -> None:
+def _check_needed(profiles: Sequence[ColumnProfile], places: Mapping[str, int], named: Mapping[str, str]) -> None:
     missing = [role for role in NEEDED if role not in places and named.get(role) != ""]
     if not missing:
         return
+    columns = [profile.name for profile in profiles]
     options = " ".join(f"--{role} COLUMN" for role in missing)
     way_out = f"name {'it' if len(missing) == 1 else 'them'} with {options}"
     if "item" in missing:
         way_out += " (--item '' if the rows are about no item)"
-    raise InvalidInput(
-        [FieldViolation("columns", f"no column found for {' and '.join(missing)}; {way_out}; {_has(columns)}")]
-    )
+    told = f"no column found for {' and '.join(missing)}"
+    for role in missing:
+        for place in list(_candidates(columns, NAMES[role].split()))[:1]:
+            told += f"; {columns[place][:40]!r} {_misfit(role, profiles[place])}"
+    raise InvalidInput([FieldViolation("columns", f"{told}; {way_out}; {_has(columns)}")])
+
+
+def _misfit(role: str, profile: ColumnProfile) -> str:
+    """Why a column that has the name of a needed role was not taken."""
+    if not profile.filled:
+        return "is empty"
+    if _fits(role, profile):
+        return "is taken for another role"
+    return f"holds values that are not understood as {role}, such as {profile.sample[:40]!r}"
 
 
 def _has(columns: Sequence[str]) -> str:

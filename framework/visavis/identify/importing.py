@@ -30,6 +30,7 @@ from visavis.store.imports import (
     is_time_zone,
     make_plan,
     profile_columns,
+    refuse_if_all_broken,
     rejected_samples,
     staging,
     write_rejects,
@@ -96,6 +97,7 @@ def import_file(
         with staging(store, cursor) as (schema, link):
             tell(Progress("read", 0, 0))
             staged = stage(cursor, schema, path, link, format=reading.format, delimiter=reading.delimiter)
+            refuse_if_all_broken(cursor, schema, path)
             total = staged.rows + staged.broken
             tell(Progress("read", total, total))
             said = {"kind": kind, "currency": currency, "time_zone": time_zone}
@@ -234,6 +236,8 @@ def _make_writable(target: Path) -> None:
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.touch(mode=0o600)
+        if target.is_file():  # one that was there before, but no device
+            target.chmod(0o600)
         target.open("ab").close()
     except OSError as error:
         raise StoreUnwritable(

@@ -13,7 +13,6 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     scores      top_n, score_items, contributions
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
-    decay       decayed_sum
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from visavis.kernels.decay import decayed_sum
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
     from visavis.kernels.returns import match_returns
     from visavis.kernels.scores import contributions, score_items, top_n
@@ -34,7 +32,6 @@ _HOMES = {
     "build_csr": "sparse",
     "contributions": "scores",
     "cosine_top_k": "similarity",
-    "decayed_sum": "decay",
     "id_set_add": "id_set",
     "id_set_contains": "id_set",
     "id_set_new": "id_set",
@@ -63,7 +60,6 @@ __all__ = [
     "build_csr",
     "contributions",
     "cosine_top_k",
-    "decayed_sum",
     "id_set_add",
     "id_set_contains",
     "id_set_new",

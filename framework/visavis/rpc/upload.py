@@ -20,19 +20,17 @@ _ROOM_BYTES = 256 << 20  # left free on the disk, for the store's own log and fi
 
 
 class Upload:
-    """One file under a name of our own, in a folder of its own.
+    """One file in a folder of its own, under the client's name, which errors about the file then give.
 
-    `name` is the client's name without folders; `path` ends as that name does, since endings tell formats. `limit_mb`:
-    how large it may be, MiB.
+    `name` is that name without folders. `limit_mb`: how large the file may be, MiB.
     """
 
     def __init__(self, folder: Path, file_name: str, work: Work, limit_mb: int) -> None:
         self.name = re.split(r"[\\/]", file_name)[-1]
         if not self.name or self.name in {".", ".."} or not self.name.isprintable() or len(self.name.encode()) > 255:
             raise invalid("options.file_name", f"is {file_name[:100]!r}; give a file name such as 'sales.csv'")
-        ending = re.search(r"(\.[A-Za-z0-9]{1,10}){0,2}$", self.name)
         self._folder = Path(tempfile.mkdtemp(dir=folder))
-        self.path = self._folder / f"upload{ending.group() if ending else ''}"
+        self.path = self._folder / self.name
         self._work = work
         self._limit_mb = limit_mb
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from visavis.model import RejectedRow
-from visavis.store.parsing import ISO, NumberForm, TimeForm, decide_numbers, decide_times
-from visavis.store.row_checks import CHECKS, NUMBERS, ROW_REASONS, checked_rows_sql
-from visavis.store.sources import quote
+from visavis.store.parsing import NumberForm, TimeForm, decide_numbers, decide_times
+from visavis.store.row_checks import CHECKS, NUMBERS, ROW_REASONS, Plan, checked_rows_sql
+from visavis.store.sources import quote, unreadable
 from visavis.store.store import Store
 
 if TYPE_CHECKING:
@@ -27,37 +26,14 @@ _SAMPLE_ROWS = 20_000
 
 
 class ColumnProfile(NamedTuple):
-    """What the first rows of a column hold: how many are filled, are numbers, are times; how many differ."""
+    """What the first rows of a column hold: how many are filled, are numbers, are times; how many differ; a value."""
 
     name: str
     filled: int
     numbers: int
     times: int
     distinct: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How rows are read: the place of each role's column, the forms, and what holds where a column says nothing.
-
-    `whole_ids` are the roles whose ids all end in `.0`; `cancellations`: order ids that begin with C are returns.
-    `zones` are the time zones of the file that exist. `now` and `latest` in microseconds.
-    """
-
-    source: str
-    places: Mapping[str, int]
-    width: int
-    kind: str
-    currency: str
-    time_zone: str
-    now: int
-    latest: int
-    numbers: Mapping[str, NumberForm]
-    time: TimeForm = ISO
-    whole_ids: frozenset[str] = frozenset()
-    zones: tuple[str, ...] = ()
-    cancellations: bool = False
-    notes: tuple[str, ...] = ()
+    sample: str = ""
 
 
 class Checked(NamedTuple):
@@ -86,6 +62,17 @@ def staging(store: Store, cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[s
         link.unlink(missing_ok=True)
 
 
+def refuse_if_all_broken(cursor: duckdb.DuckDBPyConnection, schema: str, path: Path) -> None:
+    """Raise `InvalidInput` (reason FILE_UNREADABLE) with the first fault if no record could be split into fields."""
+    found = cursor.execute(
+        f'SELECT "row", error, (SELECT count(*) FROM {schema}.raw) FROM {schema}.broken ORDER BY "row" LIMIT 1'
+    ).fetchall()
+    if found and not found[0][2]:
+        row, error, _ = found[0]
+        reasons = {check.code: check.reason for check in ROW_REASONS}
+        raise unreadable(path, f"holds no record that can be read; row {row}: {reasons.get(error, 'cannot be read')}")
+
+
 def profile_columns(cursor: duckdb.DuckDBPyConnection, schema: str, names: tuple[str, ...]) -> list[ColumnProfile]:
     """Look at the first rows of each column."""
     profiles = []
@@ -95,7 +82,7 @@ def profile_columns(cursor: duckdb.DuckDBPyConnection, schema: str, names: tuple
         numbers = decide_numbers(cursor, sample, "v", name)
         row = cursor.execute(
             f"SELECT count(v), count(try_cast({numbers.text('v')} AS DOUBLE)), "
-            f"count({times.utc('v', quote('UTC'))}), count(DISTINCT v) FROM {sample}"
+            f"count({times.utc('v', quote('UTC'))}), count(DISTINCT v), coalesce(left(any_value(v), 100), '') FROM {sample}"
         ).fetchall()[0]
         profiles.append(ColumnProfile(name, *row))
     return profiles
@@ -149,7 +136,7 @@ def make_plan(
     return Plan(
         source,
         places,
-        len(names),
+        names,
         kind,
         currency,
         time_zone,
@@ -208,7 +195,8 @@ def write_rejects(
     cursor.execute(
         f'COPY (SELECT x."row" AS "row", x.reason AS reason, {named} AS field, x.value AS value{columns} '
         f'FROM {schema}.rejected x LEFT JOIN {schema}.raw w ON w.rowid = x.place ORDER BY x."row") '
-        f"TO {quote(str(path))} (FORMAT csv, HEADER true)"
+        # Into the file that is there, with its permissions, instead of beside it under a new one.
+        f"TO {quote(str(path))} (FORMAT csv, HEADER true, USE_TMP_FILE false)"
     )
 
 
@@ -258,11 +246,11 @@ def _all_match(cursor: duckdb.DuckDBPyConnection, table: str, column: str, patte
 __all__ = [
     "Checked",
     "ColumnProfile",
-    "Plan",
     "check_rows",
     "is_time_zone",
     "make_plan",
     "profile_columns",
+    "refuse_if_all_broken",
     "rejected_samples",
     "staging",
     "write_rejects",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _OFFSET = r"^(.*:\d{2}(?:\.\d+)?)\s*(Z|z|UTC|[+-]\d{2}(?::?\d{2})?)$"
+_LARGEST_OFFSET_HOURS = 14
 _SLASHED = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})(?:\D.*)?$"
 _DATE_MARKS = r"^(\d{1,2})[/.-](\d{1,2})[/.-]"
 _SLASHES = r"\1/\2/"
@@ -75,8 +76,9 @@ class TimeForm:
         if not self.offsets:
             return _in_zone(_bounded(self._local(column)), zone)
         hours = f"try_cast(substr({offset}, 2, 2) AS BIGINT)"
-        minutes = f"CASE WHEN length({offset}) > 3 THEN try_cast(right({offset}, 2) AS BIGINT) ELSE 0 END"
-        shift = f"(CASE WHEN {offset}[1] = '-' THEN -1 ELSE 1 END) * ({hours} * 60 + {minutes})"
+        minutes = f"(CASE WHEN length({offset}) > 3 THEN try_cast(right({offset}, 2) AS BIGINT) ELSE 0 END)"
+        exists = f"{hours} <= {_LARGEST_OFFSET_HOURS} AND {minutes} <= 59"
+        shift = f"CASE WHEN {exists} THEN (CASE WHEN {offset}[1] = '-' THEN -1 ELSE 1 END) * ({hours} * 60 + {minutes}) END"
         return (
             f"CASE WHEN {offset} = '' THEN {_in_zone(_bounded(self._local(column)), zone)} "
             f"WHEN {offset} IN ('Z', 'z', 'UTC') THEN {_bounded(self._local(local))} "

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from visavis.store.parsing import ISO, NumberForm, TimeForm
 from visavis.store.sources import quote
-
-if TYPE_CHECKING:
-    from visavis.store.imports import Plan
 
 TEXTS = ("customer", "item", "order", "id", "touchpoint", "name", "category", "brand", "kind", "currency", "time_zone")
 NUMBERS = ("quantity", "price", "amount", "cost", "discount", "tax", "rating")
@@ -27,6 +26,30 @@ _KINDS = {
     "cart": ("add_to_cart", "addtocart", "cart_add"),
     "view": ("page_view", "pageview", "product_view", "viewed"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How rows are read: columns, the place of each role, forms, and what holds where a column says nothing.
+
+    `whole_ids` are the roles whose ids all end in `.0`; `cancellations`: order ids that begin with C are returns.
+    `zones` are the time zones of the file that exist. `now` and `latest` in microseconds.
+    """
+
+    source: str
+    places: Mapping[str, int]
+    names: tuple[str, ...]
+    kind: str
+    currency: str
+    time_zone: str
+    now: int
+    latest: int
+    numbers: Mapping[str, NumberForm]
+    time: TimeForm = ISO
+    whole_ids: frozenset[str] = frozenset()
+    zones: tuple[str, ...] = ()
+    cancellations: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Check(NamedTuple):
@@ -190,7 +213,9 @@ FROM judged
 
 
 def _fingerprint(plan: Plan) -> str:
-    columns = ", ".join(f"coalesce(c{place}, chr(30))" for place in range(plan.width))
+    # By name and without what is empty: a file that gains a column, or changes their order, has its old rows unchanged.
+    named = sorted((name, place) for place, name in enumerate(plan.names))
+    columns = ", ".join(f"{quote(name)} || chr(30) || c{place}" for name, place in named)
     return f"md5(concat_ws(chr(31), {quote(plan.source)}, {columns}))"
 
 
@@ -299,5 +324,6 @@ __all__ = [
     "ROW_REASONS",
     "TEXTS",
     "Check",
+    "Plan",
     "checked_rows_sql",
 ]

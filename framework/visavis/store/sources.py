@@ -26,6 +26,9 @@ FORMATS = ("csv", "parquet", "jsonl")
 _HEAD_BYTES = 1 << 18
 _DELIMITERS = ",;\t|"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_EXCEL_LINE = re.compile(r'"?sep=(.)"?[\r\n]', re.IGNORECASE)
+# Windows-1252 is Latin-1 with signs where that has control characters; five bytes have no sign and stay as they are.
+_WINDOWS_SIGNS = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xA0)}
 _JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive or an Excel workbook",
@@ -71,7 +74,7 @@ def stage(
     """
     file = _open(cursor, path, link)
     cursor.execute(f'CREATE TABLE {schema}.broken ("row" BIGINT, error VARCHAR, line VARCHAR)')
-    with _reading(path):
+    with _reading(path, link):
         kind = format or _format(file)
         if kind == "parquet":
             staged = _stage_parquet(cursor, schema, file)
@@ -85,8 +88,8 @@ def stage(
 
 
 def unreadable(path: Path, what: str) -> InvalidInput:
-    """The error of a file that cannot be used."""
-    return InvalidInput(f"{path} {what}", reason="FILE_UNREADABLE", metadata={"path": str(path)})
+    """The error of a file that cannot be used. It names no folder: a client that sent the file does not know it."""
+    return InvalidInput(f"{path.name} {what}", reason="FILE_UNREADABLE", metadata={"path": path.name})
 
 
 def quote(text: str) -> str:
@@ -95,25 +98,28 @@ def quote(text: str) -> str:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """DuckDB's complaints about the file in one line of ours; a full disk is not the file's fault and passes."""
+def _reading(path: Path, link: Path) -> Iterator[None]:
+    """DuckDB's complaints about the file in one line of ours, without its advice about its own options.
+
+    A full disk is not the file's fault and passes.
+    """
     try:
         yield
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
-        first = " ".join(str(error).split("\n\n")[0].split())
+        first = " ".join(re.split(r"\n\n|Possible fixes|Possible solutions", str(error))[0].split())
+        first = first.replace(str(link), path.name)
         if "no space left" in first.lower():
             raise
         raise unreadable(path, f"cannot be read; is it whole, and is its format right? ({first[:200]})") from None
 
 
 def _open(cursor: duckdb.DuckDBPyConnection, path: Path, link: Path) -> _File:
-    metadata = {"path": str(path)}
     if path.is_dir():
         raise unreadable(path, "is a folder; name one file")
     if not path.exists():
-        raise NotFound(f"{path} does not exist; check the name", reason="FILE_UNREADABLE", metadata=metadata)
+        raise NotFound(f"{path} does not exist; check the name", reason="FILE_UNREADABLE", metadata={"path": str(path)})
     if not path.is_file():
         raise unreadable(path, "is no regular file; write its content to a file first")
     try:
@@ -134,7 +140,7 @@ def _open(cursor: duckdb.DuckDBPyConnection, path: Path, link: Path) -> _File:
             raise unreadable(path, f"is damaged: it cannot be unpacked ({error})") from None
     elif head[:4] == b"\x28\xb5\x2f\xfd":
         compression = "zstd"
-        with _reading(path):
+        with _reading(path, link):
             head = _zstd_head(cursor, link)
     if not head:
         raise unreadable(path, "is empty when unpacked; there is nothing to import")
@@ -186,13 +192,25 @@ def _as_text(column: str, kind: str) -> str:
 
 
 def _stage_json(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File) -> Staged:
+    if file.head.startswith(codecs.BOM_UTF8):
+        file = _rewrite(file, "utf-8")  # DuckDB takes the mark for a part of the first line
     array = file.head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
     # A broken line of JSON Lines becomes an empty row, which is then refused by number; an array is whole or not.
     how = "'array'" if array else "'newline_delimited', ignore_errors = true"
     reader = f"read_json({quote(str(file.link))}, format = {how}, compression = {quote(file.compression)}"
     described = cursor.execute(f"DESCRIBE SELECT * FROM {reader}, maximum_depth = 1, sample_size = -1)").fetchall()
     names = [str(row[0]) for row in described]
-    if names == ["json"]:
+    if names == ["json"] and not array:
+        # One line that is no object hides the keys of the others.
+        found = cursor.execute(
+            f"SELECT key FROM (SELECT unnest(json_keys(json)) AS key FROM read_json_objects({quote(str(file.link))}, "
+            f"format = {how}, compression = {quote(file.compression)}) WHERE json_type(json) = 'OBJECT') "
+            "GROUP BY key ORDER BY key"
+        ).fetchall()
+        names = [key for (key,) in found]
+    elif names == ["json"]:
+        names = []
+    if not names:
         raise unreadable(file.path, "holds no JSON objects; give one object a line, with the same keys in each")
     # The keys go in as a value: a NUL, which a key may hold, would end the statement.
     cursor.execute(
@@ -206,19 +224,31 @@ def _stage_csv(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File, deli
     if file.head.startswith(codecs.BOM_UTF16_BE):
         raise unreadable(file.path, "is UTF-16 with the high byte first, which is not read; save it as UTF-8")
     encoding = "utf-16" if file.head.startswith(codecs.BOM_UTF16_LE) else "utf-8"
-    blank, text = _skip_blank(_decode(file.head, encoding))
+    head = _decode(file.head, encoding)
+    blank, text = _skip_blank(head)
     if not text:
         raise unreadable(file.path, "begins with empty lines only, so there are no rows; begin it with column names")
-    delimiter = delimiter or _delimiter(text)
+    told = _EXCEL_LINE.match(head)
+    delimiter = delimiter or (told[1] if told else _delimiter(text))
     names = _names(text, delimiter)
-    staged = _read_csv(cursor, schema, file, names, blank, delimiter, encoding)
+    try:
+        staged = _read_csv(cursor, schema, file, names, blank, delimiter, encoding)
+    except duckdb.InvalidInputException:
+        if file.compression == "zstd":
+            raise
+        # Most often lines end in several ways, which DuckDB refuses.
+        file, encoding = _rewrite(file, encoding), "utf-8"
+        staged = _read_csv(cursor, schema, file, names, blank, delimiter, encoding)
     if encoding == "utf-16" or not _all_foreign(cursor, schema, len(names)):
         return staged
     cursor.execute(f"DROP TABLE {schema}.raw")
     cursor.execute(f"DELETE FROM {schema}.broken")
-    names = _names(_skip_blank(file.head.decode("latin-1"))[1], delimiter)
-    staged = _read_csv(cursor, schema, file, names, blank, delimiter, "latin-1")
-    note = "the file is not UTF-8; it was read as Latin-1 (ISO 8859-1)"
+    names = _names(_skip_blank(_decode_windows(file.head))[1], delimiter)
+    if file.compression == "zstd":
+        staged = _read_csv(cursor, schema, file, names, blank, delimiter, "latin-1")
+    else:
+        staged = _read_csv(cursor, schema, _rewrite(file, "windows-1252"), names, blank, delimiter, "utf-8")
+    note = "the file is not UTF-8; it was read as Windows-1252 (Latin-1 with more signs)"
     return Staged(staged.columns, staged.rows, staged.broken, (note,))
 
 
@@ -249,6 +279,26 @@ def _read_csv(
     return Staged(names, _count(cursor, f"{schema}.raw"), _count(cursor, f"{schema}.broken"), ())
 
 
+def _rewrite(file: _File, encoding: str) -> _File:
+    """The file as UTF-8 without a byte order mark, every line ending in LF, in the place of its link."""
+    if file.compression == "zstd":
+        raise unreadable(file.path, "begins with a byte order mark; unpack it first")
+    windows = encoding == "windows-1252"
+    # What is no text in this encoding passes through, and is refused by row.
+    errors = "surrogateescape" if encoding == "utf-8" else "replace"
+    file.link.unlink()
+    with (
+        gzip.open(file.path, "rb") if file.compression == "gzip" else file.path.open("rb") as source,
+        io.TextIOWrapper(source, "latin-1" if windows else encoding, errors) as reader,
+        file.link.open("w", encoding="utf-8", errors="surrogateescape", newline="") as writer,
+    ):
+        mark = reader.read(1).removeprefix("\ufeff")
+        writer.write(mark.translate(_WINDOWS_SIGNS) if windows else mark)
+        while text := reader.read(1 << 20):
+            writer.write(text.translate(_WINDOWS_SIGNS) if windows else text)
+    return _File(file.path, file.link, "uncompressed", file.head)
+
+
 def _all_foreign(cursor: duckdb.DuckDBPyConnection, schema: str, width: int) -> bool:
     """Whether every record beyond ASCII is no UTF-8: then the file has another encoding, not some bad rows."""
     found = f"SELECT count(*) FROM {schema}.broken WHERE error = 'INVALID ENCODING'"
@@ -264,14 +314,18 @@ def _decode(head: bytes, encoding: str) -> str:
     try:
         return codecs.getincrementaldecoder(encoding)().decode(head).removeprefix("\ufeff")
     except UnicodeDecodeError:
-        return head.decode("latin-1")
+        return _decode_windows(head)
+
+
+def _decode_windows(head: bytes) -> str:
+    return head.decode("latin-1").translate(_WINDOWS_SIGNS)
 
 
 def _skip_blank(text: str) -> tuple[int, str]:
-    """How many lines stand empty before the header, and the text from the header on."""
+    """How many lines stand before the header, empty or Excel's `sep=;`, and the text from the header on."""
     blank = end = 0
     for line in io.StringIO(text, newline=""):
-        if line.strip(f"{_DELIMITERS} \r\n"):
+        if line.strip(f"{_DELIMITERS} \r\n") and not (blank == 0 and _EXCEL_LINE.match(line)):
             return blank, text[end:]
         blank, end = blank + 1, end + len(line)
     return blank, ""
