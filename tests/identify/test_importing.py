@@ -105,7 +105,7 @@ def test_what_became_of_each_row(shop: Shop, sales: Path) -> None:
     assert (report.new_customers, report.new_items, report.returns_linked) == (1, 2, 1)
     assert report.columns["customer"] == "CustomerID"
     assert set(report.guessed) == set(report.columns)
-    assert report.rejected_by_reason == {"quantity is not a number below 1e12": 1}
+    assert report.rejected_by_reason == {"quantity is not a number up to 1e9": 1}
     assert [(s.row, s.field, s.value) for s in report.samples] == [(6, "Quantity", "x")]
     assert [step.step for step in steps] == ["read", "read", "check", "check", "store", "store"]
     assert (steps[-1].done, steps[-1].total) == (5, 5)
@@ -170,6 +170,13 @@ def test_a_file_that_grew_by_a_column_adds_only_its_new_rows(shop: Shop, tmp_pat
     assert (report.interactions, report.already_known) == (1, 2)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="file names are texts there")
+def test_a_name_that_is_no_text_is_a_source_with_escapes(shop: Shop, tmp_path: Path) -> None:
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.csv"))
+    file.write_text(SALES)
+    assert shop.load(file).source == "caf\\xe9.csv"
+
+
 def test_own_ids_hold_across_files(shop: Shop, tmp_path: Path) -> None:
     head = "event,sku,date\n"
     (tmp_path / "a.csv").write_text(head + "x,s,2020-01-01\nx,s,2020-01-01\ny,s,2020-01-02\n")
@@ -211,7 +218,7 @@ def test_refused_rows_are_written_with_their_reasons(shop: Shop, tmp_path: Path)
     assert [(row["row"], row["reason"], row["field"], row["value"], row["StockCode"]) for row in rows] == [
         ("3", "record has too few fields", "", "1,B2", ""),
         ("4", "quantity is zero", "Quantity", "0", "B2"),
-        ("7", "quantity is not a number below 1e12", "Quantity", "x", "A1"),
+        ("7", "quantity is not a number up to 1e9", "Quantity", "x", "A1"),
     ]
     default = shop.load(path)
     assert Path(default.rejects_path).parent == shop.store.folder / "rejects"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -297,14 +299,27 @@ def test_an_unknown_identifier_makes_a_customer_with_an_opaque_id(open_shop: Cal
     assert open_shop().profile(email) == found
 
 
-def test_observers_hear_of_what_was_recorded_once(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[Any] = []
-    monkeypatch.setattr(type(shop.registry), "interactions_recorded", lambda self, context: heard.append(context))
+OBSERVER = """
+import json
+import pathlib
+from visavis import hookimpl
+
+@hookimpl
+def visavis_interactions_recorded(context):
+    with pathlib.Path(__file__).with_suffix(".heard").open("a") as file:
+        print(json.dumps([context.kinds, context.customer_ids, context.item_ids]), file=file)
+"""
+
+
+def test_observers_hear_of_what_was_recorded_once(open_shop: Callable[..., Engine], tmp_path: Path) -> None:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "ears.py").write_text(OBSERVER)
+    shop = open_shop(plugins_dir=str(folder))
     shop.identify.record([GOOD, Interaction("search", interaction_id="2")])
     shop.identify.record([GOOD])
-    assert [(c.kinds, c.customer_ids, c.item_ids) for c in heard] == [
-        (["purchase", "search"], ["ann", ""], ["tea", ""])
-    ]
+    (heard,) = (folder / "ears.heard").read_text().splitlines()
+    assert json.loads(heard) == [["purchase", "search"], ["ann", ""], ["tea", ""]]
 
 
 @settings(max_examples=40, derandomize=True, deadline=None)

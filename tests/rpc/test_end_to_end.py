@@ -217,6 +217,16 @@ def test_importing_a_file_twice_adds_nothing(client: Client, tmp_path: Path) -> 
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize("content", [b"PAR1" + bytes(100), b"PK\x03\x04" + bytes(50), b"item,time\n"])
+def test_errors_of_an_import_name_the_file_that_was_sent(client: Client, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "my sales.csv"
+    file.write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"my sales\.csv (is|has|cannot)") as caught:
+        client.identify.import_file(file)
+    told = f"{caught.value.message} {caught.value.metadata}"
+    assert not [word for word in (str(tmp_path), "uploads", ".source") if word in told]
+
+
 def test_a_snapshot_is_a_store(client: Client, tmp_path: Path) -> None:
     fill(client)
     client.fit()

@@ -122,7 +122,7 @@ def test_import_sends_the_file(client: Client, shop: Standin, tmp_path: Path) ->
     )  # fmt: skip
     (seen,) = shop.seen
     options = ({"item": "sku"}, "my sales.csv.gz", "view", "GBP", "Europe/London", "csv", ",")
-    assert seen == ("import_file", "upload.csv.gz", data, *options)
+    assert seen == ("import_file", "my sales.csv.gz", data, *options)
     assert (report.source, report.rejected_by_reason, report.samples[0].row) == ("my sales.csv.gz", {"no item": 1}, 3)
     assert told[0].step == "upload"
     assert Progress("upload", len(data), len(data)) in told
@@ -134,7 +134,7 @@ def test_an_import_may_name_its_source(client: Client, shop: Standin, tmp_path: 
     file = tmp_path / "a"
     file.write_bytes(b"")
     client.identify.import_file(file, source="till 4")
-    assert shop.seen[0][:5] == ("import_file", "upload", b"", None, "till 4")  # type: ignore[index]
+    assert shop.seen[0][:5] == ("import_file", "a", b"", None, "till 4")  # type: ignore[index]
 
 
 def test_files_that_cannot_be_read_are_named(client: Client, shop: Standin, tmp_path: Path) -> None:

@@ -93,19 +93,20 @@ def check(
         ({"time": "2023-11-15"}, "time is in the future"),
         ({"time": "infinity"}, "time is in the future"),
         ({"time_zone": "Mars/Base"}, "time zone is unknown"),
-        ({"quantity": "many"}, "quantity is not a number below 1e12"),
-        ({"quantity": "NaN"}, "quantity is not a number below 1e12"),
-        ({"quantity": "inf"}, "quantity is not a number below 1e12"),
-        ({"quantity": "1e30"}, "quantity is not a number below 1e12"),
+        ({"quantity": "many"}, "quantity is not a number up to 1e9"),
+        ({"quantity": "NaN"}, "quantity is not a number up to 1e9"),
+        ({"quantity": "inf"}, "quantity is not a number up to 1e9"),
+        ({"quantity": "1e30"}, "quantity is not a number up to 1e9"),
         ({"quantity": "0"}, "quantity is zero"),
+        ({"quantity": "0.0000001"}, "quantity is less than a millionth"),
         ({"quantity": "-1", "kind": "view"}, "quantity is negative"),
         ({"price": "-0.01"}, "price is negative"),
         ({"price": "free"}, "price is not a number below 1e12"),
         ({"amount": "-5", "quantity": "2"}, "amount is negative"),
         ({"price": "1", "discount": "2"}, "discount and tax are more than the price"),
-        ({"price": "900000000000", "quantity": "900000000000"}, "amount is larger than 2**53 minor units"),
-        ({"price": "9999999999999", "quantity": "-9999999999999"}, "quantity is not a number below 1e12"),
-        ({"cost": "900000000000", "quantity": "900000000000"}, "amount is larger than 2**53 minor units"),
+        ({"price": "900000000000", "quantity": "900000000"}, "amount is larger than 2**53 minor units"),
+        ({"price": "9999999999999", "quantity": "-9999999999999"}, "quantity is not a number up to 1e9"),
+        ({"cost": "900000000000", "quantity": "900000000"}, "amount is larger than 2**53 minor units"),
         ({"currency": "euros"}, "currency is not a three-letter code"),
         ({"kind": "💥"}, "kind is not 1 to 64 lower-case letters, digits or _"),
         ({"id": None}, "id is missing"),
@@ -117,8 +118,8 @@ def check(
         ({"kind": "view", "rating": "3"}, "rating belongs to the kind rating only"),
         ({"kind": "rating", "rating": "3", "item": None}, "item is missing"),
         ({"kind": "like", "item": None}, "item is missing"),
-        ({"quantity": "1000000000000"}, "quantity is not a number below 1e12"),
-        ({"quantity": "999999999999.9999999"}, "quantity is not a number below 1e12"),
+        ({"quantity": "1000000000.000001"}, "quantity is not a number up to 1e9"),
+        ({"quantity": "999999999999.9999999"}, "quantity is not a number up to 1e9"),
         (dict.fromkeys(GOOD), "row is empty or cannot be read"),
     ],
 )
@@ -214,6 +215,16 @@ def test_currencies_have_their_own_minor_units(store: Store) -> None:
 )
 def test_numbers_in_other_styles(store: Store, written: list[str], minor: list[int | None]) -> None:
     assert [row["amount_minor"] for row in check(store, [{**GOOD, "price": text} for text in written])] == minor
+
+
+def test_dots_beside_a_decimal_comma_are_between_thousands(store: Store) -> None:
+    def quantities(*pairs: tuple[str, str]) -> list[object]:
+        return [row["quantity"] for row in check(store, [{**GOOD, "price": p, "quantity": q} for p, q in pairs])]
+
+    assert quantities(("2,50", "1.000"), ("1,50", "2")) == [1000.0, 2.0]
+    assert quantities(("2,50", "1.000"), ("1,50", "2.5")) == [1.0, 2.5]
+    assert quantities(("2,50", "0.125"), ("1,50", "2")) == [0.125, 2.0]
+    assert quantities(("2.50", "1.000"), ("1.50", "2")) == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,11 @@ def test_json_lines_with_a_byte_order_mark(cursor: duckdb.DuckDBPyConnection, tm
     assert read(cursor, tmp_path / "a.jsonl")[1] == [("é",), ("5",)]
 
 
+def test_numbers_in_json_are_whole_where_they_can_be(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"a": 2.0}\n{"a": "2.0"}\n{"a": 2.50}\n{"a": null}\n{"a": "x\\"y"}\n')
+    assert read(cursor, tmp_path / "a.jsonl")[1] == [("1",), ("2",), ("2.0",), ("2.5",), (None,), ('x"y',)]
+
+
 def test_a_json_line_that_is_no_object_is_an_empty_row(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"b": 1, "a": 2}\n5\n[1, 2]\n{"c": "x"}\n')
     staged, rows = read(cursor, tmp_path / "a.jsonl")

@@ -53,16 +53,12 @@ class Identify:
         An interaction whose id is already known is counted and not recorded again. Raises `InvalidInput` naming
         every wrong field; a time more than `future_tolerance_minutes` ahead is wrong, one that is late is not.
         """
-        operation = record_operation(
-            self._live, interactions, self._settings, request_id, self._registry.interactions_recorded
-        )
+        operation = record_operation(self._live, interactions, self._settings, request_id, self._registry)
         return to_result(self._store.writer.run(operation))
 
     def record_soon(self, interactions: Sequence[Interaction], *, request_id: str = "") -> Future[RecordResult]:
         """As `record`, without waiting: checked at once, the future answers after the commit."""
-        operation = record_operation(
-            self._live, interactions, self._settings, request_id, self._registry.interactions_recorded
-        )
+        operation = record_operation(self._live, interactions, self._settings, request_id, self._registry)
         return self._submit(operation, to_result)
 
     def import_file(

@@ -6,6 +6,7 @@ of the source's name, the row itself and its number among equal rows.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -148,7 +149,7 @@ def import_file(
 
 def _check_reading(path: Path, source: str, format_: str, delimiter: str) -> _Reading:
     bad = Violations()
-    source = check_id(bad, "source", source or path.name)
+    source = check_id(bad, "source", source or os.fsencode(path.name).decode(errors="backslashreplace"))
     format_ = _FORMAT_WORDS.get(format_.lower(), format_.lower())
     if format_ and format_ not in FORMATS:
         bad.add("format", f"is {shorten(format_)}; give one of {', '.join(FORMATS)}")

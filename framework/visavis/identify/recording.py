@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,7 +27,7 @@ from visavis.live import Live
 from visavis.live.histories import LateRow, basket_of_day
 from visavis.live.state import now_us
 from visavis.model import CustomerRef, Interaction, RecordResult
-from visavis.plugin import InteractionsRecorded
+from visavis.plugin import InteractionsRecorded, Registry
 from visavis.store import Operation, Transaction
 from visavis.store.interactions import InteractionColumns, insert_interactions, text_hash
 
@@ -134,7 +134,7 @@ def record_operation(
     interactions: Sequence[Interaction],
     settings: Settings,
     request_id: str,
-    observe: Callable[[InteractionsRecorded], None],
+    registry: Registry,
 ) -> Operation[_Recorded]:
     """The writer's part of recording a batch: all of it or nothing."""
     bad = Violations()
@@ -157,7 +157,7 @@ def record_operation(
 
     def committed(result: _Recorded) -> None:
         if result.rows is not None and len(result.rows.interaction_id):
-            _apply(live, result.rows, result.sequence, observe)
+            _apply(live, result.rows, result.sequence, registry)
 
     return Operation(apply, rows=len(checked.ids), committed=committed)
 
@@ -196,9 +196,7 @@ def _encode(tx: Transaction, live: Live, checked: _Checked) -> InteractionColumn
     )
 
 
-def _apply(
-    live: Live, rows: InteractionColumns, sequence: int, observe: Callable[[InteractionsRecorded], None]
-) -> None:
+def _apply(live: Live, rows: InteractionColumns, sequence: int, registry: Registry) -> None:
     live.known_ids.add(rows.id_hash)
     owners = live.identities.owners
     customers = np.where(rows.identity >= 0, owners[rows.identity] if len(owners) else -1, -1).astype(np.int32)
@@ -231,8 +229,10 @@ def _apply(
     ]
     kinds = live.kinds
     live.histories.append(customers, late)
+    if not registry.observes_interactions:
+        return
     customer_ids, item_ids = live.identities.customers.texts, live.catalog.ids.texts
-    observe(
+    registry.interactions_recorded(
         InteractionsRecorded(
             kinds=[kinds.names[code] for code in rows.kind.tolist()],
             customer_ids=[customer_ids[code] if code >= 0 else "" for code in customers.tolist()],

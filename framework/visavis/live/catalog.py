@@ -47,9 +47,6 @@ class Catalog:
         row = self._rows[code]
         return row.name or row.item_id
 
-    def has_name(self, code: int) -> bool:
-        return bool(self._rows[code].name)
-
     def row(self, code: int) -> ItemRow:
         return self._rows[code]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from visavis.model import RejectedRow
-from visavis.store.parsing import NumberForm, TimeForm, decide_numbers, decide_times
+from visavis.store.parsing import NumberForm, TimeForm, decide_numbers, decide_times, has_dot_groups
 from visavis.store.row_checks import CHECKS, NUMBERS, ROW_REASONS, Plan, checked_rows_sql
 from visavis.store.sources import quote, unreadable
 from visavis.store.store import Store
@@ -82,7 +82,8 @@ def profile_columns(cursor: duckdb.DuckDBPyConnection, schema: str, names: tuple
         numbers = decide_numbers(cursor, sample, "v", name)
         row = cursor.execute(
             f"SELECT count(v), count(try_cast({numbers.text('v')} AS DOUBLE)), "
-            f"count({times.utc('v', quote('UTC'))}), count(DISTINCT v), coalesce(left(any_value(v), 100), '') FROM {sample}"
+            f"count({times.utc('v', quote('UTC'))}), count(DISTINCT v), "
+            f"coalesce(left(any_value(v), 100), '') FROM {sample}"
         ).fetchall()[0]
         profiles.append(ColumnProfile(name, *row))
     return profiles
@@ -108,6 +109,13 @@ def make_plan(
     numbers = {
         role: decide_numbers(cursor, raw, column[role], names[places[role]]) for role in NUMBERS if role in places
     }
+    if any(form.name == "comma" for form in numbers.values()):
+        # 1.000 alone is 1 as well as a thousand; beside a decimal comma it is a thousand.
+        for role, form in numbers.items():
+            if form.name == "plain" and has_dot_groups(cursor, raw, column[role]):
+                numbers[role] = NumberForm(
+                    "comma", f"column {names[places[role]]} was read with dots between thousands"
+                )
     time = decide_times(cursor, raw, column["time"], names[places["time"]])
     forms: list[NumberForm | TimeForm] = [*numbers.values(), time]
     notes += [form.note for form in forms if form.note]

@@ -22,6 +22,7 @@ _GAPS = r"\s+"
 _NO_SIGNS = r"[\s\x{00A0}\x{202F}€£$¥]"
 _DOT_GROUPS = r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"
 _COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
+_COMMA_GROUPS = r"[+-]?[1-9]\d{0,2}(\.\d{3})+"
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _DIGITS = {
     "seconds": (r"\d{9,10}(\.\d+)?", 1e6),
@@ -78,7 +79,8 @@ class TimeForm:
         hours = f"try_cast(substr({offset}, 2, 2) AS BIGINT)"
         minutes = f"(CASE WHEN length({offset}) > 3 THEN try_cast(right({offset}, 2) AS BIGINT) ELSE 0 END)"
         exists = f"{hours} <= {_LARGEST_OFFSET_HOURS} AND {minutes} <= 59"
-        shift = f"CASE WHEN {exists} THEN (CASE WHEN {offset}[1] = '-' THEN -1 ELSE 1 END) * ({hours} * 60 + {minutes}) END"
+        sign = f"(CASE WHEN {offset}[1] = '-' THEN -1 ELSE 1 END)"
+        shift = f"CASE WHEN {exists} THEN {sign} * ({hours} * 60 + {minutes}) END"
         return (
             f"CASE WHEN {offset} = '' THEN {_in_zone(_bounded(self._local(column)), zone)} "
             f"WHEN {offset} IN ('Z', 'z', 'UTC') THEN {_bounded(self._local(local))} "
@@ -128,6 +130,15 @@ def decide_numbers(cursor: duckdb.DuckDBPyConnection, table: str, column: str, n
     return plain
 
 
+def has_dot_groups(cursor: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
+    """Whether some values of `column` (an SQL expression) have dots, and all of these only between thousands."""
+    dotted, grouped = cursor.execute(
+        f"SELECT count(*) FILTER (contains({column}, '.')), "
+        f"count(*) FILTER (regexp_full_match({column}, {quote(_COMMA_GROUPS)})) FROM {table}"
+    ).fetchall()[0]
+    return bool(0 < dotted == grouped)
+
+
 def decide_times(cursor: duckdb.DuckDBPyConnection, table: str, column: str, name: str) -> TimeForm:
     """The form in which most values of `column` (an SQL expression) are times; `name` is for the note."""
     filled, iso, offsets = cursor.execute(
@@ -169,4 +180,4 @@ def _slashed(cursor: duckdb.DuckDBPyConnection, table: str, column: str, name: s
     return TimeForm("slashed", tuple(written + clock for clock in _CLOCKS), offsets, note)
 
 
-__all__ = ["ISO", "NumberForm", "TimeForm", "decide_numbers", "decide_times"]
+__all__ = ["ISO", "NumberForm", "TimeForm", "decide_numbers", "decide_times", "has_dot_groups"]

@@ -16,6 +16,7 @@ TEXTS = ("customer", "item", "order", "id", "touchpoint", "name", "category", "b
 NUMBERS = ("quantity", "price", "amount", "cost", "discount", "tax", "rating")
 LONGEST_ID = 256
 LARGEST_MINOR_UNITS = 2**53
+LARGEST_QUANTITY = 10**9
 LARGEST_RATING = 1_000_000
 _IDS = ("customer", "item", "order", "id", "touchpoint")
 _NOTHING = "('nan', 'null', 'none', '<na>', '\\n')"
@@ -102,7 +103,13 @@ CHECKS: tuple[Check, ...] = (
         "kind",
         "NOT regexp_full_match(kind_w, '[a-z][a-z0-9_]{0,63}')",
     ),
-    *_number_checks("quantity"),
+    Check(
+        "quantity_number",
+        "quantity is not a number up to 1e9",
+        "quantity",
+        f"quantity_t IS NOT NULL AND (quantity_d IS NULL OR abs(quantity_d) > {LARGEST_QUANTITY})",
+    ),
+    Check("quantity_tiny", "quantity is less than a millionth", "quantity", "quantity_d = 0 AND quantity_n <> 0"),
     Check("quantity_zero", "quantity is zero", "quantity", "quantity_d = 0"),
     Check("quantity_negative", "quantity is negative", "quantity", "quantity_d < 0 AND NOT is_return"),
     Check(
@@ -318,6 +325,7 @@ def _values() -> str:
 __all__ = [
     "CHECKS",
     "LARGEST_MINOR_UNITS",
+    "LARGEST_QUANTITY",
     "LARGEST_RATING",
     "LONGEST_ID",
     "NUMBERS",

@@ -8,12 +8,11 @@ first: compression and format by the first bytes, delimiter and names by the fir
 from __future__ import annotations
 
 import codecs
-import csv
 import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +20,19 @@ from pathlib import Path
 import duckdb
 
 from visavis.errors import InvalidInput, NotFound
+from visavis.store.heads import (
+    EXCEL_LINE,
+    WINDOWS_SIGNS,
+    column_names,
+    decode,
+    decode_windows,
+    find_delimiter,
+    skip_blank,
+    tell_apart,
+)
 
 FORMATS = ("csv", "parquet", "jsonl")
 _HEAD_BYTES = 1 << 18
-_DELIMITERS = ",;\t|"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_EXCEL_LINE = re.compile(r'"?sep=(.)"?[\r\n]', re.IGNORECASE)
-# Windows-1252 is Latin-1 with signs where that has control characters; five bytes have no sign and stay as they are.
-_WINDOWS_SIGNS = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xA0)}
 _JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive or an Excel workbook",
@@ -175,20 +179,24 @@ def _stage_parquet(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File) 
     described = cursor.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()
     selected = ", ".join(f"{_as_text(f'c{place}', str(row[1]))} AS c{place}" for place, row in enumerate(described))
     cursor.execute(f"CREATE TABLE {schema}.raw AS SELECT {selected} FROM {reader} AS t({_places(len(described))})")
-    return Staged(_tell_apart(str(row[0]) for row in described), _count(cursor, f"{schema}.raw"), 0, ())
+    return Staged(tell_apart(str(row[0]) for row in described), _count(cursor, f"{schema}.raw"), 0, ())
 
 
 def _as_text(column: str, kind: str) -> str:
     if kind in ("DOUBLE", "FLOAT"):
-        # A customer 17850.0 is customer 17850: a float only because some customer is missing.
-        whole = f"isfinite({column}) AND {column} = floor({column}) AND abs({column}) < 9007199254740992"
-        return f"CASE WHEN {whole} THEN {column}::BIGINT::VARCHAR ELSE {column}::VARCHAR END"
+        return _float_as_text(column, f"{column}::VARCHAR")
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"timezone('UTC', {column})::VARCHAR || 'Z'"
     if kind == "BLOB":
         # Many programs write texts as bytes; what is no text (a picture) is written in escapes, not a reason to stop.
         return f"coalesce(try(decode({column})), {column}::VARCHAR)"
     return f"{column}::VARCHAR"
+
+
+def _float_as_text(number: str, text: str) -> str:
+    # A customer 17850.0 is customer 17850: a float only because some customer is missing.
+    whole = f"isfinite({number}) AND {number} = floor({number}) AND abs({number}) < 9007199254740992"
+    return f"CASE WHEN {whole} THEN {number}::BIGINT::VARCHAR ELSE {text} END"
 
 
 def _stage_json(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File) -> Staged:
@@ -213,24 +221,31 @@ def _stage_json(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File) -> 
     if not names:
         raise unreadable(file.path, "holds no JSON objects; give one object a line, with the same keys in each")
     # The keys go in as a value: a NUL, which a key may hold, would end the statement.
+    selected = ", ".join(f"{_json_as_text(f'c{place}')} AS c{place}" for place in range(len(names)))
     cursor.execute(
-        f"CREATE TABLE {schema}.raw AS SELECT * FROM {reader}, columns = ?) AS t({_places(len(names))})",
-        [dict.fromkeys(names, "VARCHAR")],
+        f"CREATE TABLE {schema}.raw AS SELECT {selected} FROM {reader}, columns = ?) AS t({_places(len(names))})",
+        [dict.fromkeys(names, "JSON")],
     )
-    return Staged(_tell_apart(names), _count(cursor, f"{schema}.raw"), 0, ())
+    return Staged(tell_apart(names), _count(cursor, f"{schema}.raw"), 0, ())
+
+
+def _json_as_text(column: str) -> str:
+    number = f"try_cast({column}::VARCHAR AS DOUBLE)"
+    written = _float_as_text(number, f"{column}::VARCHAR")
+    return f"CASE WHEN json_type({column}) = 'DOUBLE' THEN {written} ELSE {column} ->> '$' END"
 
 
 def _stage_csv(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File, delimiter: str) -> Staged:
     if file.head.startswith(codecs.BOM_UTF16_BE):
         raise unreadable(file.path, "is UTF-16 with the high byte first, which is not read; save it as UTF-8")
     encoding = "utf-16" if file.head.startswith(codecs.BOM_UTF16_LE) else "utf-8"
-    head = _decode(file.head, encoding)
-    blank, text = _skip_blank(head)
+    head = decode(file.head, encoding)
+    blank, text = skip_blank(head)
     if not text:
         raise unreadable(file.path, "begins with empty lines only, so there are no rows; begin it with column names")
-    told = _EXCEL_LINE.match(head)
-    delimiter = delimiter or (told[1] if told else _delimiter(text))
-    names = _names(text, delimiter)
+    told = EXCEL_LINE.match(head)
+    delimiter = delimiter or (told[1] if told else find_delimiter(text))
+    names = column_names(text, delimiter)
     try:
         staged = _read_csv(cursor, schema, file, names, blank, delimiter, encoding)
     except duckdb.InvalidInputException:
@@ -243,7 +258,7 @@ def _stage_csv(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File, deli
         return staged
     cursor.execute(f"DROP TABLE {schema}.raw")
     cursor.execute(f"DELETE FROM {schema}.broken")
-    names = _names(_skip_blank(_decode_windows(file.head))[1], delimiter)
+    names = column_names(skip_blank(decode_windows(file.head))[1], delimiter)
     if file.compression == "zstd":
         staged = _read_csv(cursor, schema, file, names, blank, delimiter, "latin-1")
     else:
@@ -293,9 +308,9 @@ def _rewrite(file: _File, encoding: str) -> _File:
         file.link.open("w", encoding="utf-8", errors="surrogateescape", newline="") as writer,
     ):
         mark = reader.read(1).removeprefix("\ufeff")
-        writer.write(mark.translate(_WINDOWS_SIGNS) if windows else mark)
+        writer.write(mark.translate(WINDOWS_SIGNS) if windows else mark)
         while text := reader.read(1 << 20):
-            writer.write(text.translate(_WINDOWS_SIGNS) if windows else text)
+            writer.write(text.translate(WINDOWS_SIGNS) if windows else text)
     return _File(file.path, file.link, "uncompressed", file.head)
 
 
@@ -307,76 +322,6 @@ def _all_foreign(cursor: duckdb.DuckDBPyConnection, schema: str, width: int) -> 
     whole = f"concat({', '.join(f'c{place}' for place in range(width))})"
     good = f"SELECT count(*) FROM {schema}.raw WHERE strlen({whole}) > length({whole})"
     return not cursor.execute(good).fetchall()[0][0]
-
-
-def _decode(head: bytes, encoding: str) -> str:
-    """The head as text; a character cut at its end is left out."""
-    try:
-        return codecs.getincrementaldecoder(encoding)().decode(head).removeprefix("\ufeff")
-    except UnicodeDecodeError:
-        return _decode_windows(head)
-
-
-def _decode_windows(head: bytes) -> str:
-    return head.decode("latin-1").translate(_WINDOWS_SIGNS)
-
-
-def _skip_blank(text: str) -> tuple[int, str]:
-    """How many lines stand before the header, empty or Excel's `sep=;`, and the text from the header on."""
-    blank = end = 0
-    for line in io.StringIO(text, newline=""):
-        if line.strip(f"{_DELIMITERS} \r\n") and not (blank == 0 and _EXCEL_LINE.match(line)):
-            return blank, text[end:]
-        blank, end = blank + 1, end + len(line)
-    return blank, ""
-
-
-def _delimiter(text: str) -> str:
-    """The candidate that splits the first record into most fields and the others into as many."""
-    best, best_score = ",", (False, 1)
-    for candidate in _DELIMITERS:
-        records = _records(text, candidate, 200)
-        width = len(records[0])
-        alike = sum(len(record) == width for record in records[1:])
-        score = (2 * alike >= len(records) - 1, width)
-        if width > 1 and score > best_score:
-            best, best_score = candidate, score
-    return best
-
-
-def _names(text: str, delimiter: str) -> tuple[str, ...]:
-    """Column names of the first record."""
-    return _tell_apart(_records(text, delimiter, 1)[0])
-
-
-def _tell_apart(cells: Iterable[str]) -> tuple[str, ...]:
-    """Names as one line each, without control characters; an empty one is called by its place, a repeated one gets a
-    number."""
-    names: list[str] = []
-    for place, cell in enumerate(cells):
-        bare = " ".join(_CONTROL.sub(" ", cell).split())[:200] or f"column{place + 1}"
-        name, count = bare, 1
-        while name in names:
-            count += 1
-            name = f"{bare}_{count}"
-        names.append(name)
-    return tuple(names)
-
-
-def _records(text: str, delimiter: str, most: int) -> list[list[str]]:
-    """The first records; at least one, which may be empty."""
-    records: list[list[str]] = []
-    try:
-        for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-            if record:
-                records.append(record)
-            if len(records) == most:
-                break
-    except csv.Error:
-        pass  # a field beyond the reader's limit; what came before it tells enough
-    if not records:
-        records = [text.splitlines()[0][:10_000].split(delimiter) if text.strip() else [""]]
-    return records
 
 
 def _places(width: int) -> str:
