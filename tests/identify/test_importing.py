@@ -177,6 +177,21 @@ def test_a_name_that_is_no_text_is_a_source_with_escapes(shop: Shop, tmp_path: P
     assert shop.load(file).source == "caf\\xe9.csv"
 
 
+def test_objects_are_no_ids_in_json_but_may_be_texts(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    rest = '"time": "2020-01-01", "customer_id": "c"}\n'
+    file.write_text(f'{{"item": "i", "name": ["a"], {rest}{{"item": {{"x": 1}}, {rest}{{"item": [1], {rest}{{"item":\n')
+    report = shop.load(file)
+    assert [(sample.row, sample.reason, sample.value) for sample in report.samples] == [
+        (2, "item is an object or a list, not a text", '{"x":1}'),
+        (3, "item is an object or a list, not a text", "[1]"),
+        (4, "line is no JSON object", '{"item":'),
+    ]
+    with shop.store.cursor() as cursor:
+        assert cursor.execute("SELECT item_id, name FROM items").fetchall() == [("i", '["a"]')]
+    assert "\x1f" not in Path(report.rejects_path).read_text()
+
+
 def test_own_ids_hold_across_files(shop: Shop, tmp_path: Path) -> None:
     head = "event,sku,date\n"
     (tmp_path / "a.csv").write_text(head + "x,s,2020-01-01\nx,s,2020-01-01\ny,s,2020-01-02\n")

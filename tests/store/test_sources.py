@@ -109,16 +109,21 @@ def test_numbers_in_json_are_whole_where_they_can_be(cursor: duckdb.DuckDBPyConn
     assert read(cursor, tmp_path / "a.jsonl")[1] == [("1",), ("2",), ("2.0",), ("2.5",), (None,), ('x"y',)]
 
 
-def test_a_json_line_that_is_no_object_is_an_empty_row(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"b": 1, "a": 2}\n5\n[1, 2]\n{"c": "x"}\n')
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_json_line_that_is_no_object_is_broken(
+    cursor: duckdb.DuckDBPyConnection, tmp_path: Path, packed: bool
+) -> None:
+    content = '{"b": 1, "a": 2}\n5\n \n[1, 2]\n{"c": "x"}\n{}\n{"a": "é"\n'.encode()
+    (tmp_path / "a.jsonl").write_bytes(gzip.compress(content) if packed else content)
     staged, rows = read(cursor, tmp_path / "a.jsonl")
     assert set(staged.columns) == {"a", "b", "c"}
     assert [dict(zip(staged.columns, row, strict=True)) for row in rows] == [
         {"a": "2", "b": "1", "c": None},
-        dict.fromkeys("abc"),
-        dict.fromkeys("abc"),
         {"a": None, "b": None, "c": "x"},
+        dict.fromkeys("abc"),
     ]
+    lines = cursor.execute('SELECT "row", line FROM staged.broken ORDER BY "row"').fetchall()
+    assert (staged.rows, staged.broken, lines) == (3, 3, [(2, "5"), (3, "[1, 2]"), (6, '{"a": "é"')])
 
 
 def test_one_bad_byte_does_not_make_a_file_latin_1(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
@@ -190,7 +195,8 @@ def test_json_lines_and_arrays_lose_nothing(cursor: duckdb.DuckDBPyConnection, t
     (tmp_path / "a.jsonl").write_text('{"id": "00123", "n": 12345678901234567890}\nbad\n{"id": 5, "late": true}\n')
     staged, rows = read(cursor, tmp_path / "a.jsonl")
     assert staged.columns == ("id", "n", "late")
-    assert rows == [("00123", "12345678901234567890", None), (None, None, None), ("5", None, "true")]
+    assert rows == [("00123", "12345678901234567890", None), ("5", None, "true")]
+    assert broken(cursor) == [(2, "NO JSON OBJECT")]
 
 
 def test_json_array(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

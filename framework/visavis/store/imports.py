@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from visavis.model import RejectedRow
 from visavis.store.parsing import NumberForm, TimeForm, decide_numbers, decide_times, has_dot_groups
 from visavis.store.row_checks import CHECKS, NUMBERS, ROW_REASONS, Plan, checked_rows_sql
-from visavis.store.sources import quote, unreadable
+from visavis.store.sources import NESTED, quote, unreadable
 from visavis.store.store import Store
 
 if TYPE_CHECKING:
@@ -196,7 +196,10 @@ def write_rejects(
     cursor: duckdb.DuckDBPyConnection, schema: str, names: tuple[str, ...], fields: Mapping[str, str], path: Path
 ) -> None:
     """Write every refused row to a CSV file: row number, reason, field, value, then the file's own columns."""
-    columns = "".join(f', w.c{place} AS "{name.replace(chr(34), chr(34) * 2)}"' for place, name in enumerate(names))
+    columns = "".join(
+        f', ltrim(w.c{place}, chr({NESTED})) AS "{name.replace(chr(34), chr(34) * 2)}"'
+        for place, name in enumerate(names)
+    )
     named = "CASE x.role " + "".join(f"WHEN {quote(r)} THEN {quote(n)} " for r, n in fields.items()) + "ELSE x.role END"
     if not fields:
         named = "x.role"
@@ -237,7 +240,8 @@ def _list_rejected(cursor: duckdb.DuckDBPyConnection, schema: str) -> None:
     cursor.execute(f"INSERT INTO {schema}.reasons VALUES {checks}")
     cursor.execute(
         f'CREATE TABLE {schema}.rejected AS SELECT r."row", r.place, m.reason, m.role, '
-        f"coalesce(left(r.value, 200), '') AS value FROM {schema}.rows r JOIN {schema}.reasons m ON m.code = r.reason "
+        f"coalesce(left(ltrim(r.value, chr({NESTED})), 200), '') AS value "
+        f"FROM {schema}.rows r JOIN {schema}.reasons m ON m.code = r.reason "
         'UNION ALL SELECT b."row", NULL, '
         "coalesce(m.reason, 'record cannot be read'), '', coalesce(left(b.line, 200), '') "
         f"FROM {schema}.broken b LEFT JOIN {schema}.reasons m ON m.code = b.error"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from visavis.store.parsing import ISO, NumberForm, TimeForm
-from visavis.store.sources import quote
+from visavis.store.sources import NESTED, quote
 
 TEXTS = ("customer", "item", "order", "id", "touchpoint", "name", "category", "brand", "kind", "currency", "time_zone")
 NUMBERS = ("quantity", "price", "amount", "cost", "discount", "tax", "rating")
@@ -75,6 +75,12 @@ def _number_checks(role: str) -> list[Check]:
 
 def _id_checks(role: str) -> list[Check]:
     return [
+        Check(
+            f"{role}_nested",
+            f"{role} is an object or a list, not a text",
+            role,
+            f"starts_with({role}_t, chr({NESTED}) || '{{') OR starts_with({role}_t, chr({NESTED}) || '[')",
+        ),
         Check(
             f"{role}_long", f"{role} is longer than {LONGEST_ID} characters", role, f"length({role}_t) > {LONGEST_ID}"
         ),
@@ -148,6 +154,7 @@ ROW_REASONS: tuple[Check, ...] = (
     Check("TOO MANY COLUMNS", "record has too many fields", ""),
     Check("UNQUOTED VALUE", "a quoted field does not end as it should", ""),
     Check("LINE SIZE OVER MAXIMUM", "record is too long", ""),
+    Check("NO JSON OBJECT", "line is no JSON object", ""),
     Check("INVALID ENCODING", "record is not UTF-8", ""),
 )
 """Reasons for records that could not be split, by DuckDB's name of the fault."""
@@ -231,7 +238,8 @@ def _texts(plan: Plan) -> str:
     for role in (*TEXTS, *NUMBERS, "time"):
         text = "NULL::VARCHAR"
         if role in plan.places:
-            text = f"nullif(trim(w.c{plan.places[role]}, e' \\t\\r\\n'), '')"
+            nested = "" if role in _IDS else f"\\x{NESTED:x}"
+            text = f"nullif(trim(w.c{plan.places[role]}, e' \\t\\r\\n{nested}'), '')"
             if role in plan.whole_ids:
                 text = f"regexp_replace({text}, '\\.0$', '')"
             if role in ("customer", "item", "order"):

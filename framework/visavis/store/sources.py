@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import json
 import re
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ from visavis.store.heads import (
     tell_apart,
 )
 
+NESTED = 0x1F
+"""The character that stands before what was an object or a list in JSON: no id may be one."""
 FORMATS = ("csv", "parquet", "jsonl")
 _HEAD_BYTES = 1 << 18
 _JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
@@ -203,7 +206,7 @@ def _stage_json(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File) -> 
     if file.head.startswith(codecs.BOM_UTF8):
         file = _rewrite(file, "utf-8")  # DuckDB takes the mark for a part of the first line
     array = file.head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
-    # A broken line of JSON Lines becomes an empty row, which is then refused by number; an array is whole or not.
+    # A broken line of JSON Lines becomes an empty row, which is then set apart; an array is whole or not.
     how = "'array'" if array else "'newline_delimited', ignore_errors = true"
     reader = f"read_json({quote(str(file.link))}, format = {how}, compression = {quote(file.compression)}"
     described = cursor.execute(f"DESCRIBE SELECT * FROM {reader}, maximum_depth = 1, sample_size = -1)").fetchall()
@@ -226,13 +229,46 @@ def _stage_json(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File) -> 
         f"CREATE TABLE {schema}.raw AS SELECT {selected} FROM {reader}, columns = ?) AS t({_places(len(names))})",
         [dict.fromkeys(names, "JSON")],
     )
-    return Staged(tell_apart(names), _count(cursor, f"{schema}.raw"), 0, ())
+    if not array and file.compression != "zstd":
+        _set_lines_apart(cursor, schema, file, len(names))
+    rows, broken = (_count(cursor, f"{schema}.{table}") for table in ("raw", "broken"))
+    return Staged(tell_apart(names), rows, broken, ())
+
+
+def _set_lines_apart(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File, width: int) -> None:
+    """Move the lines that are no JSON objects, which are empty rows so far, to `broken` with their texts."""
+    empty = f"coalesce({', '.join(f'c{place}' for place in range(width))}) IS NULL"
+    found = {place for (place,) in cursor.execute(f"SELECT rowid FROM {schema}.raw WHERE {empty}").fetchall()}
+    if not found:
+        return
+    rows: list[int] = []
+    lines: list[str] = []
+    with gzip.open(file.link, "rb") if file.compression == "gzip" else file.link.open("rb") as stream:
+        for place, line in enumerate(bare for raw in stream if (bare := raw.strip())):
+            if place in found and not _is_object(line):
+                rows.append(place + 1)
+                lines.append(line[:4000].decode("utf-8", "replace")[:1000])
+    cursor.execute(f"INSERT INTO {schema}.broken SELECT unnest(?), 'NO JSON OBJECT', unnest(?)", [rows, lines])
+    cursor.execute(
+        f"CREATE TABLE {schema}.kept AS SELECT * FROM {schema}.raw "
+        f'WHERE rowid + 1 NOT IN (SELECT "row" FROM {schema}.broken) ORDER BY rowid'
+    )
+    cursor.execute(f"DROP TABLE {schema}.raw")
+    cursor.execute(f"ALTER TABLE {schema}.kept RENAME TO raw")
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _json_as_text(column: str) -> str:
     number = f"try_cast({column}::VARCHAR AS DOUBLE)"
     written = _float_as_text(number, f"{column}::VARCHAR")
-    return f"CASE WHEN json_type({column}) = 'DOUBLE' THEN {written} ELSE {column} ->> '$' END"
+    nested = f"WHEN json_type({column}) IN ('OBJECT', 'ARRAY') THEN chr({NESTED}) || {column}::VARCHAR"
+    return f"CASE WHEN json_type({column}) = 'DOUBLE' THEN {written} {nested} ELSE {column} ->> '$' END"
 
 
 def _stage_csv(cursor: duckdb.DuckDBPyConnection, schema: str, file: _File, delimiter: str) -> Staged:
@@ -332,4 +368,4 @@ def _count(cursor: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(cursor.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
 
 
-__all__ = ["FORMATS", "Staged", "quote", "stage", "unreadable"]
+__all__ = ["FORMATS", "NESTED", "Staged", "quote", "stage", "unreadable"]
