@@ -147,6 +147,13 @@ def test_zstd(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     assert read(cursor, tmp_path / "b.jsonl.zst")[1] == [("00123", "7")]
 
 
+def test_zstd_in_utf_8(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    cursor.execute(
+        f"COPY (SELECT 'Élodie €' AS id, 7 AS qty) TO '{tmp_path / 'a.csv.zst'}' (FORMAT csv, COMPRESSION zstd)"
+    )
+    assert read(cursor, tmp_path / "a.csv.zst")[1] == [("Élodie €", "7")]
+
+
 def test_names_that_duckdb_would_expand(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     file = tmp_path / "it's [1]*?.csv"
     file.write_text("a,b\n1,2\n")

@@ -160,13 +160,21 @@ def _open(cursor: duckdb.DuckDBPyConnection, path: Path, link: Path) -> _File:
 
 
 def _zstd_head(cursor: duckdb.DuckDBPyConnection, link: Path) -> bytes:
-    """The first lines; Python 3.11 cannot unpack zstd, DuckDB can. Latin-1 gives back every byte as it is."""
+    """The first lines; Python 3.11 cannot unpack zstd, DuckDB can. What is no UTF-8 is read as Latin-1, which gives
+    back the bytes as they are."""
+    try:
+        return _zstd_lines(cursor, link, "utf-8").encode()
+    except duckdb.InvalidInputException:
+        return _zstd_lines(cursor, link, "latin-1").encode("latin-1")
+
+
+def _zstd_lines(cursor: duckdb.DuckDBPyConnection, link: Path, encoding: str) -> str:
     rows = cursor.execute(
         f"SELECT line FROM read_csv({quote(str(link))}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, "
-        "header = false, delim = '\x01', quote = '', escape = '', encoding = 'latin-1', compression = 'zstd', "
+        f"header = false, delim = '\x01', quote = '', escape = '', encoding = '{encoding}', compression = 'zstd', "
         "max_line_size = 100000000) LIMIT 200"
     ).fetchall()
-    return "\n".join(line or "" for (line,) in rows).encode("latin-1")
+    return "\n".join(line or "" for (line,) in rows)
 
 
 def _format(file: _File) -> str:
