@@ -105,7 +105,7 @@ def from_status(status: status_pb2.Status) -> VisavisError:
 
 def from_call(error: grpc.RpcError, address: str) -> VisavisError:
     """The error that a failed call to `address` stands for."""
-    call: grpc.Call = error  # type: ignore[assignment]
+    call: grpc.Call = error
     status = None
     for key, value in call.trailing_metadata() or ():
         if key == DETAILS_KEY:
