@@ -33,9 +33,14 @@ class Mumbles(visavis.Channel):
     def send(self, message):
         return "sent"
 
+class Mixes(visavis.Channel):
+    name = "mixes"
+    def send(self, message):
+        return visavis.Delivery("another", True)
+
 @visavis.hookimpl
 def visavis_channels():
-    return [Keeps, Breaks, Mumbles]
+    return [Keeps, Breaks, Mumbles, Mixes]
 """
 
 
@@ -63,6 +68,8 @@ def test_a_channel_that_fails_is_named(shop: Engine) -> None:
         shop.interact.send_test("breaks", "ann", "me")
     with pytest.raises(PluginError, match="channel mumbles answered str"):
         shop.interact.send_test("mumbles", "ann", "me")
+    with pytest.raises(PluginError, match="channel mixes answered for message 'another'"):
+        shop.interact.send_test("mixes", "ann", "me")
     with pytest.raises(NotFound, match="there is no channel 'post'"):
         shop.interact.send_test("post", "ann", "me")
     with pytest.raises(InvalidInput, match="to"):

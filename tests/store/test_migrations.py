@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
+from string import ascii_uppercase
 
 import duckdb
 import pytest
 
 from visavis.errors import StoreTooNew
+from visavis.money import exponent
 from visavis.store import migrations
 from visavis.store.migrations import Migration, all_migrations, latest_version, migrate, schema_version
 
@@ -75,3 +78,11 @@ def test_a_later_schema_is_refused(tmp_path: Path) -> None:
         with pytest.raises(StoreTooNew, match="7777") as caught:
             migrate(connection, "the path")
     assert caught.value.metadata["path"] == "the path"
+
+
+def test_the_views_know_the_same_minor_units_as_money(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "s.duckdb")) as connection:
+        migrate(connection, "s")
+        stored = dict(connection.execute("SELECT currency, exponent FROM currencies").fetchall())
+    every = ["".join(letters) for letters in product(ascii_uppercase, repeat=3)]
+    assert stored == {currency: exponent(currency) for currency in every if exponent(currency) != 2}

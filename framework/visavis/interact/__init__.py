@@ -6,7 +6,7 @@ import uuid
 
 from visavis.customize import Customize
 from visavis.errors import InvalidInput, PluginError, VisavisError
-from visavis.identify.checks import Violations, check_id
+from visavis.identify.checks import Violations, check_id, shorten
 from visavis.live import Live
 from visavis.model import CustomerRef, Delivery, Message, Recommendation
 from visavis.plugin import Registry
@@ -54,6 +54,12 @@ class Interact:
         if not isinstance(delivery, Delivery):
             raise PluginError(
                 f"channel {channel} answered {type(delivery).__name__}; its send() must answer a Delivery",
+                metadata={"plugin": channel},
+            )
+        if delivery.message_id != message.message_id:
+            raise PluginError(
+                f"channel {channel} answered for message {shorten(delivery.message_id)}, not for the one it was given; "
+                "its send() must answer with that message's id",
                 metadata={"plugin": channel},
             )
         return delivery
