@@ -59,8 +59,8 @@ class Admin:
     def _fit(self, progress: Report) -> FitReport:
         started = time.monotonic()
         progress(Progress("read", 0, 0))
-        built = self._live.build()
-        history = built.history
+        base = self._live.build()
+        history = self._live.history(base)
         if not len(history):
             raise NotReady("there is nothing to fit on; import a file or record interactions first")
         number = self._new_generation()
@@ -75,7 +75,7 @@ class Admin:
         row = GenerationRow(
             number,
             fitted_at.replace(tzinfo=None),
-            built.base.sequence,
+            base.sequence,
             history.n_customers,
             len(history.items),
             len(history),
@@ -85,7 +85,7 @@ class Admin:
         generation = Generation(number, fitted_at, len(history), fitted.scorers, segmented.segmentations, failed)
 
         def serve(_: None) -> None:
-            self._live.histories.swap(built.base)
+            self._live.histories.swap(base)
             self._live.generation = generation
 
         def flip(tx: Transaction) -> None:

@@ -51,7 +51,7 @@ def test_what_came_back_is_not_worth_less_than_nothing(shop: Engine) -> None:
             purchase("ann", 9, amount=Money(300, "EUR")),
         ]
     )
-    features = build_features(shop.live.build().history, ["ann"])
+    features = build_features(shop.live.history(shop.live.build()), ["ann"])
     assert features["monetary"].tolist() == [300.0]
     assert features["frequency"].tolist() == [1.0]
 
@@ -66,12 +66,13 @@ def test_money_of_another_currency_is_not_added_up(shop: Engine) -> None:
             Interaction("return", "ann", "tea", quantity=0.5, reverses_id="j", occurred_at=END),
         ]
     )
-    built = shop.live.build()
-    assert built.history.currency == "EUR"
-    np.testing.assert_array_equal(built.history.amount, [300.0, 200.0, np.nan, np.nan])
-    assert built.history.quantity.tolist() == [1.0, 1.0, 0.5, 0.0]
-    assert built.base.amount.tolist()[:3] == [300.0, 200.0, 90_000.0]
-    assert build_features(built.history, ["ann"])["monetary"].tolist() == [500.0]
+    base = shop.live.build()
+    history = shop.live.history(base)
+    assert history.currency == "EUR"
+    np.testing.assert_array_equal(history.amount, [300.0, 200.0, np.nan, np.nan])
+    assert history.quantity.tolist() == [1.0, 1.0, 0.5, 0.0]
+    assert base.amount.tolist()[:3] == [300.0, 200.0, 90_000.0]
+    assert build_features(history, ["ann"])["monetary"].tolist() == [500.0]
 
 
 def test_an_empty_history_has_no_features_worth_a_name() -> None:

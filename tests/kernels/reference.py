@@ -215,6 +215,15 @@ def _parts(
     return parts
 
 
+def place_rows(group: Array, free: Array) -> Array:
+    """Changes `free`, as the kernel does."""
+    places = []
+    for one in group:
+        places.append(free[one])
+        free[one] += 1
+    return np.array(places, np.int64)
+
+
 __all__ = [
     "adjusted_cosine_top_k",
     "build_csr",
@@ -224,6 +233,7 @@ __all__ = [
     "id_set_contains",
     "id_set_new",
     "match_returns",
+    "place_rows",
     "score_items",
     "top_n",
     "transpose",

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visavis.history import DAY, Customers, Items
-from visavis.live.building import build
-from visavis.live.histories import Base, Histories, LateRow, basket_of_day
+from visavis.history import DAY, Customers
+from visavis.live.base import Base, basket_of_day, build, history_of, new_arrays
+from visavis.live.histories import Histories, LateRow
 from visavis.live.netting import net_quantities
-from visavis.store.interactions import StoredRows, text_hash
+from visavis.store.interactions import Recorded, StoredRows, text_hash
 from visavis.testing import make_items
 
 KINDS = ["view", "purchase", "return", "skip"]
@@ -104,9 +104,10 @@ def expected(log: list[Event], customer: int) -> list[tuple[object, ...]]:
     ]
 
 
-def stored(log: list[Event], sequence: int) -> StoredRows:
+def stored(log: list[Event], sequence: int, start: int = 0) -> StoredRows:
+    """Events, the first of which is number `start` of its log."""
     return StoredRows(
-        sequence=sequence,
+        sequence=np.full(len(log), sequence, dtype=np.int64),
         identity=np.array([e.customer for e in log], dtype=np.int32),
         item=np.array([e.item for e in log], dtype=np.int32),
         kind=np.array([e.kind for e in log], dtype=np.uint16),
@@ -115,18 +116,26 @@ def stored(log: list[Event], sequence: int) -> StoredRows:
         amount=np.array([e.quantity * e.unit_price for e in log], dtype=np.float64),
         rating=np.full(len(log), np.nan),
         basket=np.array([text_hash(e.order) >> 1 if e.order else -1 for e in log], dtype=np.int64),
-        id_hash=np.array([text_hash(str(n)) for n in range(len(log))], dtype=np.uint64),
+        id_hash=np.array([text_hash(str(start + n)) for n in range(len(log))], dtype=np.uint64),
         reverses=np.array([text_hash(str(e.reverses)) if e.reverses >= 0 else 0 for e in log], dtype=np.uint64),
-        currency="EUR",
+        foreign=np.zeros(len(log), dtype=np.bool_),
     )
 
 
-def items() -> Items:
-    return make_items(3)
+def recorded(log: list[Event], sequence: int, piece_rows: int = 3) -> Recorded:
+    """The log as the store gives it, in pieces."""
+    whole = [event.customer for event in log]
+    return Recorded(
+        sequence,
+        "EUR",
+        np.bincount(np.array([customer for customer in whole if customer >= 0], dtype=np.int64)),
+        whole.count(-1),
+        (stored(log[start : start + piece_rows], sequence, start) for start in range(0, len(log), piece_rows)),
+    )
 
 
 def base_of(log: list[Event], sequence: int, n_customers: int = 3) -> Base:
-    return build(stored(log, sequence), np.arange(3, dtype=np.int32), KINDS, items(), n_customers, 0).base
+    return build(recorded(log, sequence), np.arange(3, dtype=np.int32), KINDS, new_arrays(len(log), n_customers))
 
 
 def late(number: int, event: Event, sequence: int) -> LateRow:
@@ -195,7 +204,7 @@ def test_memory_is_what_the_whole_log_says(first: list[Event], batches: list[tup
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(log=st.lists(events, max_size=12))
 def test_the_history_of_a_fit_says_the_same(log: list[Event]) -> None:
-    history = build(stored(log, 0), np.arange(3, dtype=np.int32), KINDS, items(), 3, 0).history
+    history = history_of(base_of(log, 0), KINDS, make_items(3), 0)
     for customer in range(3):
         mine = np.flatnonzero(history.customer == customer)
         found = list(
@@ -219,7 +228,7 @@ def test_what_came_back_wholly_is_gone_in_spite_of_floating_point() -> None:
 
 def test_a_return_goes_with_the_amount() -> None:
     log = [Event(0, 1, PURCHASE, 1, 4.0, 100.0), Event(0, 1, RETURN, 2, 1.0, 100.0), Event(0, 2, RETURN, 3, 2.0, 50.0)]
-    history = build(stored(log, 0), np.arange(3, dtype=np.int32), KINDS, items(), 3, 0).history
+    history = history_of(base_of(log, 0), KINDS, make_items(3), 0)
     assert history.amount.tolist() == [300.0, 0.0, 100.0]
 
 
@@ -236,7 +245,7 @@ def test_baskets() -> None:
         Event(-1, 0, PURCHASE, 2, order="o2"),
         Event(-1, 1, PURCHASE, 2, order="o2"),
     ]
-    history = build(stored(log, 0), np.arange(3, dtype=np.int32), KINDS, items(), 3, 0).history
+    history = history_of(base_of(log, 0), KINDS, make_items(3), 0)
     of = {
         key: basket
         for key, basket in zip(

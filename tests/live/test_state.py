@@ -18,6 +18,7 @@ from visavis import Consent, Customer, Identifier, Interaction, Item
 from visavis.config import load_settings
 from visavis.engine import Engine
 from visavis.errors import Conflict, InvalidInput
+from visavis.live.kept import KEPT_ROWS
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 REFS = ["ann", "bob", Identifier("email", "ann@x"), Identifier("device", "d"), None]
@@ -100,9 +101,13 @@ def memory(shop: Engine) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("kept_rows", [KEPT_ROWS, 0])
 @settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=st.lists(steps, min_size=1, max_size=6))
-def test_memory_after_reopening_is_memory_before(tmp_path: Path, empty_store: Path, script: list[Any]) -> None:
+def test_memory_after_reopening_is_memory_before(
+    tmp_path: Path, empty_store: Path, kept_rows: int, monkeypatch: pytest.MonkeyPatch, script: list[Any]
+) -> None:
+    monkeypatch.setattr("visavis.live.kept.KEPT_ROWS", kept_rows)
     folder = tmp_path / "again"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(empty_store, folder)

@@ -51,7 +51,7 @@ LOG = [
 
 def test_rfm_agrees_with_the_features(shop: Engine) -> None:
     shop.identify.record(LOG)
-    features = build_features(shop.live.build().history, shop.live.identities.customers.texts)
+    features = build_features(shop.live.history(shop.live.build()), shop.live.identities.customers.texts)
     never = np.isnan(features["frequency"])
     wanted = {
         features.ids[place]: (

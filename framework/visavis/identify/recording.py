@@ -24,7 +24,8 @@ from visavis.identify.checks import (
     check_word,
 )
 from visavis.live import Live
-from visavis.live.histories import LateRow, basket_of_day
+from visavis.live.base import basket_of_day
+from visavis.live.histories import LateRow
 from visavis.live.state import now_us
 from visavis.model import CustomerRef, Interaction, RecordResult
 from visavis.plugin import InteractionsRecorded, Registry

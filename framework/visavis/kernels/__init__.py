@@ -13,6 +13,7 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     scores      top_n, score_items, contributions
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
+    placing     place_rows
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
+    from visavis.kernels.placing import place_rows
     from visavis.kernels.returns import match_returns
     from visavis.kernels.scores import contributions, score_items, top_n
     from visavis.kernels.similarity import adjusted_cosine_top_k, cosine_top_k
@@ -36,6 +38,7 @@ _HOMES = {
     "id_set_contains": "id_set",
     "id_set_new": "id_set",
     "match_returns": "returns",
+    "place_rows": "placing",
     "score_items": "scores",
     "top_n": "scores",
     "transpose": "sparse",
@@ -64,6 +67,7 @@ __all__ = [
     "id_set_contains",
     "id_set_new",
     "match_returns",
+    "place_rows",
     "score_items",
     "top_n",
     "transpose",

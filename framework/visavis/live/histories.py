@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.history import DAY, Customers
+from visavis.history import Customers
+from visavis.live.base import Base, baskets_of_day
 from visavis.live.netting import net_quantities
 from visavis.live.vocabulary import read_only
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """Rows sorted by customer and time, as of commit `sequence`; customer c has `indptr[c]:indptr[c+1]`.
-
-    `quantity` is what is left after returns, `recorded` what was recorded; purchases wholly returned are there, with
-    0. `id_hash`, `reverses` and `amount` (64 bits each) are what a later return needs to find its purchase.
-    """
-
-    sequence: int
-    indptr: NDArray[np.int64]
-    item: NDArray[np.int32]
-    kind: NDArray[np.uint16]
-    time: NDArray[np.int64]
-    quantity: NDArray[np.float64]
-    rating: NDArray[np.float64]
-    basket: NDArray[np.int64]
-    recorded: NDArray[np.float64]
-    amount: NDArray[np.float64]
-    id_hash: NDArray[np.uint64]
-    reverses: NDArray[np.uint64]
-
-    def rows_of(self, customer: int) -> slice:
-        """The rows of a customer; none for one that came later."""
-        if not 0 <= customer < len(self.indptr) - 1:
-            return slice(0, 0)
-        return slice(int(self.indptr[customer]), int(self.indptr[customer + 1]))
+from visavis.store.interactions import StoredRows
 
 
 class LateRow(NamedTuple):
@@ -131,7 +104,7 @@ class Histories:
         self._outgrown = outgrown
         self._state = _State(base, {})
         self._late_rows = 0
-        self._due = _many(base)
+        self._due = most_late(base)
 
     def swap(self, base: Base) -> None:
         """Take a newer base; what came after it stays. One that is older than the present base is left aside."""
@@ -146,26 +119,44 @@ class Histories:
                     late[customer] = _Late(rows, len(rows))
             self._state = _State(base, late)
             self._late_rows = sum(one.count for one in late.values())
-            self._due = self._late_rows + _many(base)
+            self._due = self._late_rows + most_late(base)
+
+    def load(self, owners: NDArray[np.int32], rows: StoredRows) -> None:
+        """Take in what the store holds beyond the base, before anybody reads. `owners`: customer by identity code."""
+        late = np.empty(len(rows.identity), dtype=_LATE)
+        for name in _LATE.names or ():
+            late[name] = getattr(rows, name)
+        customers = np.full(len(late), -1, dtype=np.int32)
+        known = rows.identity >= 0
+        customers[known] = owners[rows.identity[known]]
+        alone = late["basket"] < 0
+        late["basket"][alone] = baskets_of_day(customers[alone], late["time"][alone])
+        self._take(customers, late)
 
     def append(self, customers: NDArray[np.int32], rows: Sequence[LateRow]) -> None:
         """Take in interactions that were committed (customer −1: nobody's, left out)."""
-        grown: dict[int, list[LateRow]] = {}
-        for customer, row in zip(customers.tolist(), rows, strict=True):
-            if customer >= 0:
-                grown.setdefault(customer, []).append(row)
+        if self._take(customers, np.array(rows, dtype=_LATE)):
+            self._outgrown()
+
+    def _take(self, customers: NDArray[np.int32], rows: NDArray[np.void]) -> bool:
+        """Add rows in their order; whether a newer base is due."""
+        order = np.argsort(customers, kind="stable")
+        ranked, rows = customers[order], rows[order]
+        begins = np.flatnonzero(np.diff(ranked, prepend=-2))
+        ends = np.append(begins, len(ranked))[1:]
         with self._lock:
             late = self._state.late
-            for customer, new in grown.items():
-                more = np.array(new, dtype=_LATE)
+            for customer, begin, end in zip(ranked[begins].tolist(), begins.tolist(), ends.tolist(), strict=True):
+                if customer < 0:
+                    continue
+                more = rows[begin:end]
                 # A new value, because a reader may hold the old one.
                 late[customer] = late[customer].and_more(more) if customer in late else _Late(more, len(more))
                 self._late_rows += len(more)
             outgrown = self._late_rows > self._due
             if outgrown:
-                self._due = self._late_rows + _many(self._state.base)
-        if outgrown:
-            self._outgrown()
+                self._due = self._late_rows + most_late(self._state.base)
+        return outgrown
 
     def of(self, codes: NDArray[np.int32], ids: Sequence[str], kinds: Sequence[str], now: int) -> Customers:
         """The customers of one request with their rows, oldest first; purchases that were wholly returned left out."""
@@ -217,13 +208,8 @@ class _Columns(NamedTuple):
     basket: NDArray[np.int64]
 
 
-def basket_of_day(customer: int, time: int) -> int:
-    """Basket number of a row without an order: one customer's day. Negative, so that no order has it."""
-    return -((customer << 24) | (time // DAY & 0xFFFFFF)) - 2
-
-
-def _many(base: Base) -> int:
-    """How many late rows are too many for a base."""
+def most_late(base: Base) -> int:
+    """How many rows may come after a base before a newer one is due."""
     return max(REBASE_ROWS, len(base.item) // REBASE_SHARE)
 
 
@@ -279,4 +265,4 @@ def _net(base: Base, customer: int, late: NDArray[np.void], purchase: int, retur
     return left
 
 
-__all__ = ["REBASE_ROWS", "REBASE_SHARE", "Base", "Histories", "LateRow", "basket_of_day"]
+__all__ = ["REBASE_ROWS", "REBASE_SHARE", "Histories", "LateRow", "most_late"]

@@ -18,7 +18,8 @@ from visavis.store.identities import (
     NewIdentity,
     insert_customers,
     insert_identities,
-    read_customers,
+    read_customer_details,
+    read_customer_ids,
     read_identities,
 )
 
@@ -45,18 +46,29 @@ class Identities:
     """The map from what a touchpoint presents to a customer. Takes part in transactions."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        kinds, values, owners = read_identities(cursor)
-        rows = read_customers(cursor)
-        self.customers = Vocabulary(customer_id for customer_id, _, _ in rows)
-        self.time_zones: dict[int, str] = {code: row[1] for code, row in enumerate(rows) if row[1]}
-        self.attributes: dict[int, str] = {code: row[2] for code, row in enumerate(rows) if row[2]}
-        self._identities = Vocabulary(kind + _BETWEEN + value for kind, value in zip(kinds, values, strict=True))
-        self._owner = GrowingArray(owners)
+        stored = read_identities(cursor, CUSTOMER)
+        self.customers = Vocabulary(read_customer_ids(cursor))
+        details = read_customer_details(cursor)
+        self.time_zones: dict[int, str] = {code: time_zone for code, time_zone, _ in details if time_zone}
+        self.attributes: dict[int, str] = {code: attributes for code, _, attributes in details if attributes}
+        self._owner = GrowingArray(stored.owner)
         self._pending_owners: list[int] = []
-        self._of_customer: dict[int, list[int]] = {}
-        for identity in range(len(kinds)):
-            if kinds[identity] != CUSTOMER:
-                self._of_customer.setdefault(int(owners[identity]), []).append(identity)
+        # A customer's own id is one text for both: which identity it is, by customer.
+        own = np.full(len(self.customers), -1, dtype=np.int32)
+        own[stored.first_owner[stored.is_own]] = np.flatnonzero(stored.is_own)
+        self._own = GrowingArray(own)
+        self._pending_own: list[int] = []
+        # The other identifiers, and by place there which identity each is.
+        self._others = Vocabulary(
+            kind + _BETWEEN + value for kind, value in zip(stored.kinds, stored.values, strict=True)
+        )
+        self._other_codes = GrowingArray(stored.others)
+        self._pending_others: list[int] = []
+        by_owner = np.argsort(stored.owner[stored.others], kind="stable")
+        self._by_owner = (stored.owner[stored.others][by_owner], by_owner)
+        """Of those that were there at opening: owners, ascending, and the place of each among the others."""
+        self._came: dict[int, list[int]] = {}
+        """Places of those that came since, by owner."""
 
     @property
     def owners(self) -> NDArray[np.int32]:
@@ -65,14 +77,21 @@ class Identities:
 
     def find(self, ref: CustomerRef) -> Found:
         """Whom a reference means, among those committed."""
-        identity = self._identities.find(identity_key(ref))
+        if isinstance(ref, str):
+            customer = self.customers.find(ref)
+            identity = int(self._own[customer]) if customer >= 0 else -1
+        else:
+            place = self._others.find(_key(ref))
+            identity = int(self._other_codes[place]) if place >= 0 else -1
         return NOBODY if identity < 0 else Found(identity, int(self._owner[identity]))
 
     def identifiers(self, customer: int) -> tuple[Identifier, ...]:
         """The identifiers of a customer, in order of appearance."""
+        owners, places = self._by_owner
+        first, last = np.searchsorted(owners, [customer, customer + 1])
         found = []
-        for identity in self._of_customer.get(customer, ()):
-            kind, _, value = self._identities.texts[identity].partition(_BETWEEN)
+        for place in [*places[first:last].tolist(), *self._came.get(customer, ())]:
+            kind, _, value = self._others.texts[place].partition(_BETWEEN)
             found.append(Identifier(kind, value))
         return tuple(found)
 
@@ -99,7 +118,7 @@ class Identities:
         customers: list[NewCustomer] = []
         owner = self._owner_of(self._encode(customer_id, identities, customers))
         for identifier in identifiers:
-            code, new = self._identities.encode(identity_key(identifier))
+            code, new = self._encode_other(identifier)
             if new:
                 self._pending_owners.append(owner)
                 identities.append(NewIdentity(code, identifier.kind, identifier.value, owner))
@@ -115,51 +134,73 @@ class Identities:
         return owner, bool(customers)
 
     def commit(self) -> None:
-        start = len(self._owner)
+        # Owners first, texts last: whoever finds a text finds what it stands for.
         self._owner.extend(np.array(self._pending_owners, dtype=np.int32))
+        self._own.extend(np.array(self._pending_own, dtype=np.int32))
+        self._other_codes.extend(np.array(self._pending_others, dtype=np.int32))
         self.customers.commit()
-        self._identities.commit()
-        for place, owner in enumerate(self._pending_owners):
-            if not self._identities.texts[start + place].startswith(CUSTOMER + _BETWEEN):
-                self._of_customer.setdefault(owner, []).append(start + place)
-        self._pending_owners = []
+        start = len(self._others)
+        self._others.commit()
+        for place, identity in enumerate(self._pending_others, start):
+            self._came.setdefault(int(self._owner[identity]), []).append(place)
+        self._forget_pending()
 
     def rollback(self) -> None:
-        self._pending_owners = []
         self.customers.rollback()
-        self._identities.rollback()
+        self._others.rollback()
+        self._forget_pending()
+
+    def _forget_pending(self) -> None:
+        self._pending_owners, self._pending_own, self._pending_others = [], [], []
 
     def _owner_of(self, identity: int) -> int:
         committed = len(self._owner)
         return int(self._owner[identity]) if identity < committed else self._pending_owners[identity - committed]
 
+    def _next_code(self) -> int:
+        return len(self._owner) + len(self._pending_owners)
+
     def _encode(self, ref: CustomerRef, identities: list[NewIdentity], customers: list[NewCustomer]) -> int:
-        code, new = self._identities.encode(identity_key(ref))
-        if not new:
-            return code
         if isinstance(ref, str):
-            customer, _ = self.customers.encode(ref)
-            customers.append(NewCustomer(customer, ref))
-            identities.append(NewIdentity(code, CUSTOMER, ref, customer))
-            self._pending_owners.append(customer)
+            return self._encode_customer(ref, identities, customers)
+        code, new = self._encode_other(ref)
+        if not new:
             return code
         # The made-up id says nothing about the identifier, which may be an address.
         customer_id = f"c-{uuid.uuid4().hex}"
-        customer, _ = self.customers.encode(customer_id)
-        customers.append(NewCustomer(customer, customer_id))
+        customer = len(self.customers) + len(self._pending_own)
+        self._pending_owners.append(customer)
         identities.append(NewIdentity(code, ref.kind, ref.value, customer))
-        self._pending_owners.append(customer)
-        own, _ = self._identities.encode(identity_key(customer_id))
-        identities.append(NewIdentity(own, CUSTOMER, customer_id, customer))
-        self._pending_owners.append(customer)
+        self._encode_customer(customer_id, identities, customers)
         return code
 
+    def _encode_customer(self, customer_id: str, identities: list[NewIdentity], customers: list[NewCustomer]) -> int:
+        """The identity of a customer's own id, made together with the customer if there is none."""
+        customer, new = self.customers.encode(customer_id)
+        if not new:
+            committed = len(self._own)
+            return int(self._own[customer]) if customer < committed else self._pending_own[customer - committed]
+        code = self._next_code()
+        self._pending_own.append(code)
+        self._pending_owners.append(customer)
+        customers.append(NewCustomer(customer, customer_id))
+        identities.append(NewIdentity(code, CUSTOMER, customer_id, customer))
+        return code
 
-def identity_key(ref: CustomerRef) -> str:
-    """An identity as one text; kinds and values hold no control characters."""
-    if isinstance(ref, str):
-        return CUSTOMER + _BETWEEN + ref
-    return ref.kind + _BETWEEN + ref.value
+    def _encode_other(self, identifier: Identifier) -> tuple[int, bool]:
+        """The identity of another identifier, and whether it is new; the caller gives a new one its owner."""
+        place, new = self._others.encode(_key(identifier))
+        if new:
+            code = self._next_code()
+            self._pending_others.append(code)
+            return code, True
+        committed = len(self._other_codes)
+        return int(self._other_codes[place]) if place < committed else self._pending_others[place - committed], False
 
 
-__all__ = ["CUSTOMER", "NOBODY", "Found", "Identities", "identity_key"]
+def _key(identifier: Identifier) -> str:
+    """An identifier as one text; kinds and values hold no control characters."""
+    return identifier.kind + _BETWEEN + identifier.value
+
+
+__all__ = ["CUSTOMER", "NOBODY", "Found", "Identities"]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from visavis import kernels
 from visavis.errors import Conflict
+from visavis.live.kept import KeptBase
 from visavis.store import Operation, Store, Transaction
 from visavis.store.interactions import read_id_hashes, stored_ids
 from visavis.store.requests import (
@@ -38,8 +39,9 @@ class KnownIds:
     sent again is mostly sent again at once, and a look into the store is a scan of it.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, kept: KeptBase) -> None:
         self._store = store
+        self._kept = kept
         self._table: NDArray[np.uint64] | None = None
         self._used = 0
         self._pending: set[str] = set()
@@ -53,9 +55,11 @@ class KnownIds:
     def _load(self) -> NDArray[np.uint64]:
         """The table, read from the store when first asked for."""
         if self._table is None:
+            kept = self._kept.known_ids()
             with self._store.cursor() as cursor:
-                hashes = read_id_hashes(cursor)
-            self._table, self._used, _ = kernels.id_set_add(kernels.id_set_new(len(hashes)), 0, hashes)
+                hashes = read_id_hashes(cursor, after=kept.sequence if kept else 0)
+            table, used = (kept.table, kept.used) if kept else (kernels.id_set_new(len(hashes)), 0)
+            self._table, self._used, _ = kernels.id_set_add(table, used, hashes)
         return self._table
 
     def is_new(self, tx: Transaction, ids: Sequence[str], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:

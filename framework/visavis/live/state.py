@@ -10,11 +10,13 @@ from dataclasses import asdict
 from datetime import UTC
 
 from visavis.errors import VisavisError
-from visavis.live.building import Built, build
+from visavis.history import History
+from visavis.live.base import Base, build, history_of
 from visavis.live.catalog import Catalog
 from visavis.live.consents import Consents
-from visavis.live.histories import Histories
+from visavis.live.histories import Histories, most_late
 from visavis.live.identities import Identities
+from visavis.live.kept import KeptBase
 from visavis.live.kinds import Kinds
 from visavis.live.known import KnownIds, KnownRequests
 from visavis.live.models import Generation, Memberships
@@ -22,7 +24,7 @@ from visavis.plugin import Registry
 from visavis.plugin.failures import type_and_place
 from visavis.store import Store
 from visavis.store.generations import read_generations, read_memberships, read_plugins, served_generation
-from visavis.store.interactions import read_rows
+from visavis.store.interactions import count_interactions, read_later, reading
 
 log = logging.getLogger("visavis.live")
 
@@ -39,31 +41,45 @@ class Live:
             self.kinds = Kinds(cursor)
             self.consents = Consents(cursor)
             self.known_requests = KnownRequests(cursor)
-        self.known_ids = KnownIds(store)
+        self._kept = KeptBase(store)
         self._rebasing = threading.Lock()
         self._rebase: threading.Thread | None = None
         self._closing = False
-        self.histories = Histories(self.build().base, self._rebase_soon)
+        self.histories = self._open_histories()
+        self.known_ids = KnownIds(store, self._kept)
         self.generation = self._load_generation(registry)
+        self._kept.check_soon(self._rebase_soon)
 
-    def build(self) -> Built:
-        """Read all interactions as of now, for fitting or for a new base of `histories`."""
-        with self._store.cursor() as cursor:
-            rows = read_rows(cursor)
-        # The file may be a commit ahead of memory.
-        self._store.writer.wait_for(rows.sequence)
-        return build(
-            rows,
-            self.identities.owners,
-            list(self.kinds.names),
-            self.catalog.whole(),
-            len(self.identities.customers),
-            now_us(),
-        )
+    def build(self) -> Base:
+        """Sort all interactions as of now by customer, for fitting or for a new base of `histories`."""
+        with self._store.cursor() as cursor, reading(cursor) as recorded:
+            # The file may be a commit ahead of memory.
+            self._store.writer.wait_for(recorded.sequence)
+            owners = self.identities.owners
+            draft = self._kept.draft(recorded.rows, len(self.identities.customers))
+            base = build(recorded, owners, list(self.kinds.names), draft.arrays)
+        self._kept.keep_soon(draft, base, owners)
+        return base
+
+    def history(self, base: Base) -> History:
+        """What plugins learn from, of the rows of a base."""
+        return history_of(base, list(self.kinds.names), self.catalog.whole(), now_us())
 
     def rebuild_histories(self) -> None:
         """Replace the base of `histories` by one that holds everything recorded so far."""
-        self.histories.swap(self.build().base)
+        self.histories.swap(self.build())
+
+    def _open_histories(self) -> Histories:
+        """From the base that was kept and what came since; built from the store if there is none, or too much came."""
+        with self._store.cursor() as cursor:
+            base = self._kept.open(cursor, self.identities.owners)
+            if base is not None:
+                later = count_interactions(cursor, since=base.sequence).later
+                if later <= most_late(base):
+                    histories = Histories(base, self._rebase_soon)
+                    histories.load(self.identities.owners, read_later(cursor, after=base.sequence))
+                    return histories
+        return Histories(self.build(), self._rebase_soon)
 
     def close(self) -> None:
         """Wait for what runs in the background; nothing is begun any more. Before the store closes. Idempotent."""
@@ -72,6 +88,7 @@ class Live:
             running = self._rebase
         if running is not None:
             running.join()
+        self._kept.close()
 
     def _rebase_soon(self) -> None:
         """Replace the base of `histories` in the background, once at a time."""

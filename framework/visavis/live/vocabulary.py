@@ -18,7 +18,7 @@ class Vocabulary:
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self.texts: list[str] = list(texts)
-        self._codes: dict[str, int] = {text: code for code, text in enumerate(self.texts)}
+        self._codes: dict[str, int] = dict(zip(self.texts, range(len(self.texts)), strict=True))
         self._pending: dict[str, int] = {}
 
     def __len__(self) -> int:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,16 +138,14 @@ def read_plugins(cursor: duckdb.DuckDBPyConnection, generation: int) -> list[Fit
         [generation],
     ).fetchall()
     states: dict[tuple[str, str], dict[str, Any]] = {}
-    parts: list[bytes] = []
-    for kind, plugin, name, dtype, shape, last, data in cursor.execute(
-        "SELECT kind, plugin, name, dtype, shape, part = max(part) OVER (PARTITION BY kind, plugin, name), data "
-        "FROM generation_arrays WHERE generation = ? ORDER BY kind, plugin, name, part",
+    parts = cursor.execute(
+        "SELECT kind, plugin, name, dtype, shape, data FROM generation_arrays WHERE generation = ? "
+        "ORDER BY kind, plugin, name, part",
         [generation],
-    ).fetchall():
-        parts.append(data)
-        if last:
-            states.setdefault((kind, plugin), {})[name] = _decode(b"".join(parts), dtype, json.loads(shape), name)
-            parts = []
+    ).fetchall()
+    for (kind, plugin, name, dtype, shape), group in groupby(parts, key=lambda part: part[:5]):
+        data = b"".join(part[5] for part in group)
+        states.setdefault((kind, plugin), {})[name] = _decode(data, dtype, json.loads(shape), name)
     return [
         FittedPlugin(kind, name, options, states.get((kind, name), {}), error) for kind, name, options, error in plugins
     ]

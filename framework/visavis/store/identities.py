@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visavis.store.writer import Transaction
 
@@ -127,20 +128,60 @@ def insert_consent(
     )
 
 
-def read_identities(cursor: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str], np.ndarray[Any, Any]]:
-    """All identities by code: kinds, values, and the customer code of each (the last log entry wins)."""
-    cursor.execute("SELECT kind, value FROM identities ORDER BY identity_code")
-    columns = cursor.fetchnumpy()
-    owners = cursor.execute(
-        "SELECT arg_max(customer_code, sequence) AS customer FROM identity_log "
-        "GROUP BY identity_code ORDER BY identity_code"
-    ).fetchnumpy()["customer"]
-    return columns["kind"].tolist(), columns["value"].tolist(), np.asarray(owners, dtype=np.int32)
+class StoredIdentities(NamedTuple):
+    """All identities by code, and the texts of those that are no customer's own id.
+
+    `is_own` bool [n]: the identity is a customer id. `first_owner`, `owner` int32 [n]: the customer that it was made
+    for and the one that it belongs to now (the last log entry wins). `others` int32: the codes of the rest, ascending,
+    with `kinds` and `values` alongside.
+    """
+
+    is_own: NDArray[np.bool_]
+    first_owner: NDArray[np.int32]
+    owner: NDArray[np.int32]
+    others: NDArray[np.int32]
+    kinds: list[str]
+    values: list[str]
 
 
-def read_customers(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, str | None]]:
-    """All customers by code: id, time zone, attributes as JSON."""
-    return cursor.execute("SELECT customer_id, time_zone, attributes FROM customers ORDER BY customer_code").fetchall()
+def read_identities(cursor: duckdb.DuckDBPyConnection, own_kind: str) -> StoredIdentities:
+    """Read all identities. `own_kind` is the kind of those that are customer ids; their texts are in `customers`."""
+    is_own = cursor.execute(
+        "SELECT kind = ? AS is_own FROM identities ORDER BY identity_code", [own_kind]
+    ).fetchnumpy()["is_own"]
+    log = cursor.execute("SELECT identity_code, customer_code FROM identity_log ORDER BY sequence, rowid").fetchnumpy()
+    codes, customers = (np.asarray(log[name], dtype=np.int32) for name in ("identity_code", "customer_code"))
+    made_for, owner = (np.full(len(is_own), -1, dtype=np.int32) for _ in range(2))
+    # Where a code stands several times, what is assigned last stays.
+    made_for[codes[::-1]] = customers[::-1]
+    owner[codes] = customers
+    rest = cursor.execute(
+        "SELECT identity_code, kind, value FROM identities WHERE kind <> ? ORDER BY identity_code", [own_kind]
+    ).fetchnumpy()
+    return StoredIdentities(
+        np.asarray(is_own, dtype=np.bool_),
+        made_for,
+        owner,
+        np.asarray(rest["identity_code"], dtype=np.int32),
+        rest["kind"].tolist(),
+        rest["value"].tolist(),
+    )
+
+
+def read_customer_ids(cursor: duckdb.DuckDBPyConnection) -> list[str]:
+    """All customer ids by code."""
+    ids: list[str] = (
+        cursor.execute("SELECT customer_id FROM customers ORDER BY customer_code").fetchnumpy()["customer_id"].tolist()
+    )
+    return ids
+
+
+def read_customer_details(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str]]:
+    """Code, time zone and attributes as JSON of the customers of whom either is known (empty: not known)."""
+    return cursor.execute(
+        "SELECT customer_code, coalesce(time_zone, ''), coalesce(attributes, '') FROM customers "
+        "WHERE time_zone IS NOT NULL OR attributes IS NOT NULL"
+    ).fetchall()
 
 
 def read_consents(cursor: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str, bool, str, datetime]]:
@@ -173,11 +214,13 @@ __all__ = [
     "CustomerDetails",
     "NewCustomer",
     "NewIdentity",
+    "StoredIdentities",
     "insert_consent",
     "insert_customers",
     "insert_identities",
     "read_consents",
-    "read_customers",
+    "read_customer_details",
+    "read_customer_ids",
     "read_identities",
     "read_owners",
     "update_customers",

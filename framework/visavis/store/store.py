@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import duckdb
 
 log = logging.getLogger("visavis.store")
-SCRATCH = ("tmp", "uploads", "imports")
+SCRATCH = ("tmp", "uploads", "imports", "building")
 """Folders beside the store that a crash may leave full; emptied at open."""
 
 
