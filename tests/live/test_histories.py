@@ -171,6 +171,37 @@ def rows(customers: Customers, place: int = 0) -> list[tuple[object, ...]]:
     )
 
 
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(
+    first=st.lists(events, max_size=6),
+    loaded=st.lists(events, max_size=6),
+    batches=st.lists(st.tuples(st.lists(events, max_size=4), st.booleans(), st.integers(0, 2)), max_size=4),
+)
+def test_what_is_loaded_beside_a_base_is_as_if_it_had_come(
+    first: list[Event], loaded: list[Event], batches: list[tuple[list[Event], bool, int]]
+) -> None:
+    log = first + loaded
+    histories = Histories(base_of(first, 0))
+    histories.load(np.arange(3, dtype=np.int32), stored(loaded, 1, len(first)))
+    assert rows(read(histories, 2)) == expected(log, 2)
+    for sequence, (batch, swap, asked) in enumerate(batches, 2):
+        start = len(log)
+        log = log + batch
+        histories.append(
+            np.array([event.customer for event in batch], dtype=np.int32),
+            [late(start + n, event, sequence) for n, event in enumerate(batch)],
+        )
+        assert rows(read(histories, asked)) == expected(log, asked)
+        if swap:
+            # Of the middle of the log: some of what was loaded stays beside it.
+            histories.swap(base_of(log[:start], sequence - 1))
+        for customer in range(3):
+            assert rows(read(histories, customer)) == expected(log, customer)
+    assert histories._state.late.count == sum(
+        len(came.rows) for customer in range(3) if (came := histories._state.late.get(customer)) is not None
+    )
+
+
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(
     first=st.lists(events, max_size=6),
@@ -288,7 +319,7 @@ def test_a_row_costs_the_same_however_long_the_history_is(monkeypatch: pytest.Mo
         event = Event(0, 2, PURCHASE if number % 2 else VIEW, 52)
         log.append(event)
         histories.append(np.zeros(1, np.int32), [late(len(log) - 1, event, number + 1)])
-        memory = histories._state.late[0]._memory
+        memory = histories._state.late.get(0)._memory
         memories[id(memory)] = memory
     assert not netted
     assert len(memories) < 20
@@ -309,7 +340,7 @@ def test_a_reader_keeps_the_state_that_it_has() -> None:
     held = []
     for number in range(40):
         histories.append(np.zeros(1, np.int32), [late(number, Event(0, number % 3, VIEW, number), number + 1)])
-        held.append(histories._state.late[0])
+        held.append(histories._state.late.get(0))
     for number, one in enumerate(held):
         assert one.rows["time"].tolist() == [n * DAY // 24 for n in range(number + 1)]
 

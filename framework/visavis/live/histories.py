@@ -81,11 +81,56 @@ class _Late:
         return self._left[1]
 
 
+class _Lates:
+    """What came after a base, by customer: rows loaded with it, sorted, and rows that came since. Written under the
+    lock of `Histories`, read without."""
+
+    def __init__(self, customers: NDArray[np.int32], rows: NDArray[np.void]) -> None:
+        """Loaded rows with the customer of each, ascending; not of nobody."""
+        self._loaded = rows
+        self._begins = np.append(np.flatnonzero(np.diff(customers, prepend=-1)), len(rows))
+        self._customers = customers[self._begins[:-1]]
+        self._met: dict[int, _Late] = {}
+        """Those who were asked for or got more rows."""
+        self.count = len(rows)
+
+    def get(self, customer: int) -> _Late | None:
+        """What came of a customer."""
+        late = self._met.get(customer)
+        if late is None and len(self._customers):
+            place = int(np.searchsorted(self._customers, customer))
+            if place < len(self._customers) and self._customers[place] == customer:
+                rows = self._loaded[self._begins[place] : self._begins[place + 1]]
+                # Unless the writer was faster: what it put there holds more.
+                return self._met.setdefault(customer, _Late(rows, len(rows)))
+        return late
+
+    def add(self, customer: int, rows: NDArray[np.void]) -> None:
+        """A new value, because a reader may hold the old one."""
+        late = self.get(customer)
+        self._met[customer] = _Late(rows, len(rows)) if late is None else late.and_more(rows)
+        self.count += len(rows)
+
+    def after(self, sequence: int) -> _Lates:
+        """Only what came after a commit."""
+        # A list at once, because readers add to the map.
+        met = list(self._met.items())
+        owner = np.repeat(self._customers, np.diff(self._begins))
+        keep = self._loaded["sequence"] > sequence
+        keep &= ~np.isin(owner, np.array([customer for customer, _ in met], dtype=np.int32))
+        left = _Lates(owner[keep], self._loaded[keep])
+        for customer, late in met:
+            rows = late.rows[late.rows["sequence"] > sequence]
+            if len(rows):
+                left.add(customer, rows)
+        return left
+
+
 class _State(NamedTuple):
-    """A base and what came after it, by customer: read together, replaced together."""
+    """A base and what came after it: read together, replaced together."""
 
     base: Base
-    late: dict[int, _Late]
+    late: _Lates
 
 
 REBASE_ROWS = 100_000
@@ -102,8 +147,7 @@ class Histories:
     def __init__(self, base: Base, outgrown: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
         self._outgrown = outgrown
-        self._state = _State(base, {})
-        self._late_rows = 0
+        self._state = _State(base, _Lates(np.empty(0, dtype=np.int32), np.empty(0, dtype=_LATE)))
         self._due = most_late(base)
 
     def swap(self, base: Base) -> None:
@@ -111,52 +155,39 @@ class Histories:
         with self._lock:
             if base.sequence < self._state.base.sequence:
                 return
-            late = {}
-            for customer, old in self._state.late.items():
-                rows = old.rows
-                rows = rows[rows["sequence"] > base.sequence]
-                if len(rows):
-                    late[customer] = _Late(rows, len(rows))
-            self._state = _State(base, late)
-            self._late_rows = sum(one.count for one in late.values())
-            self._due = self._late_rows + most_late(base)
+            self._state = _State(base, self._state.late.after(base.sequence))
+            self._due = self._state.late.count + most_late(base)
 
     def load(self, owners: NDArray[np.int32], rows: StoredRows) -> None:
         """Take in what the store holds beyond the base, before anybody reads. `owners`: customer by identity code."""
-        late = np.empty(len(rows.identity), dtype=_LATE)
-        for name in _LATE.names or ():
-            late[name] = getattr(rows, name)
-        customers = np.full(len(late), -1, dtype=np.int32)
+        customers = np.full(len(rows.identity), -1, dtype=np.int32)
         known = rows.identity >= 0
         customers[known] = owners[rows.identity[known]]
+        order = np.argsort(customers, kind="stable")
+        order = order[np.count_nonzero(customers < 0) :]
+        customers = customers[order]
+        late = np.empty(len(order), dtype=_LATE)
+        for name in _LATE.names or ():
+            late[name] = getattr(rows, name)[order]
         alone = late["basket"] < 0
         late["basket"][alone] = baskets_of_day(customers[alone], late["time"][alone])
-        self._take(customers, late)
+        self._state = _State(self._state.base, _Lates(customers, late))
 
     def append(self, customers: NDArray[np.int32], rows: Sequence[LateRow]) -> None:
         """Take in interactions that were committed (customer −1: nobody's, left out)."""
-        if self._take(customers, np.array(rows, dtype=_LATE)):
-            self._outgrown()
-
-    def _take(self, customers: NDArray[np.int32], rows: NDArray[np.void]) -> bool:
-        """Add rows in their order; whether a newer base is due."""
-        order = np.argsort(customers, kind="stable")
-        ranked, rows = customers[order], rows[order]
-        begins = np.flatnonzero(np.diff(ranked, prepend=-2))
-        ends = np.append(begins, len(ranked))[1:]
+        grown: dict[int, list[LateRow]] = {}
+        for customer, row in zip(customers.tolist(), rows, strict=True):
+            if customer >= 0:
+                grown.setdefault(customer, []).append(row)
         with self._lock:
-            late = self._state.late
-            for customer, begin, end in zip(ranked[begins].tolist(), begins.tolist(), ends.tolist(), strict=True):
-                if customer < 0:
-                    continue
-                more = rows[begin:end]
-                # A new value, because a reader may hold the old one.
-                late[customer] = late[customer].and_more(more) if customer in late else _Late(more, len(more))
-                self._late_rows += len(more)
-            outgrown = self._late_rows > self._due
+            base, late = self._state
+            for customer, new in grown.items():
+                late.add(customer, np.array(new, dtype=_LATE))
+            outgrown = late.count > self._due
             if outgrown:
-                self._due = self._late_rows + most_late(self._state.base)
-        return outgrown
+                self._due = late.count + most_late(base)
+        if outgrown:
+            self._outgrown()
 
     def of(self, codes: NDArray[np.int32], ids: Sequence[str], kinds: Sequence[str], now: int) -> Customers:
         """The customers of one request with their rows, oldest first; purchases that were wholly returned left out."""
