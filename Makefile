@@ -26,11 +26,13 @@ lint: $(VENV)/.dev ## style, format and types
 bench: $(VENV)/.bench ## our speed beside our peers', in one run; QUICK=1 ends within a minute
 	@$(BIN)/python -m tests.bench
 
-soak: $(VENV)/.dev ## kill a writing process again and again, and look whether anything acknowledged is lost; ROUNDS=20
-	@$(BIN)/python -m tests.soak $(ROUNDS)
+soak: $(VENV)/.dev ## the long trials: kills, damage, full disks, load, huge imports; ARGS="kills --seed 2" for some of them
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 clean: ## remove the environment and what tools left behind
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis protos/node_modules
+	rm -rf tests/clients/node/node_modules tests/clients/node/dist tests/clients/node/types tests/clients/go/visavispb
+	rm -rf tests/clients/java/target tests/clients/rust/target
 	find framework plugins protos tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.dev: pyproject.toml constraints.txt

@@ -12,6 +12,7 @@ import sys
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 GENERATOR = "1.76.0"
 PROTOS = Path(__file__).resolve().parent
@@ -20,7 +21,9 @@ PACKAGE = Path("visavis", "api", "v1")
 
 
 def generate(target: Path) -> None:
-    """Write `visavis/api/v1/*_pb2.py`, `.pyi` and `*_pb2_grpc.py` under `target`; stale ones are removed."""
+    """Write `visavis/api/v1/*_pb2.py`, `.pyi`, `*_pb2_grpc.py` and `openapi.json` under `target`; stale ones go."""
+    import openapi
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
     from grpc_tools import protoc
 
     folder = target / PACKAGE
@@ -31,6 +34,11 @@ def generate(target: Path) -> None:
     services = [name for name in names if name.endswith("_service.proto")]
     _run(protoc, [f"--python_out={target}", f"--pyi_out={target}", *names])
     _run(protoc, [f"--grpc_python_out={target}", *services])
+    with TemporaryDirectory() as scratch:
+        descriptors = Path(scratch, "set")
+        _run(protoc, ["--include_source_info", f"--descriptor_set_out={descriptors}", *names])
+        described = openapi.document(FileDescriptorSet.FromString(descriptors.read_bytes()))
+    (folder / "openapi.json").write_text(described, encoding="utf-8")
 
 
 def include_paths() -> list[str]:

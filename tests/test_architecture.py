@@ -21,7 +21,7 @@ FRAMEWORK, PLUGINS = ROOT / "framework" / "visavis", ROOT / "plugins" / "visavis
 LONGEST = 400
 
 LAYERS = (
-    {"errors", "model", "config", "money", "_version"},
+    {"errors", "model", "upkeep", "config", "money", "_version"},
     {"kernels", "history", "plugin"},
     {"store"},
     {"live"},
@@ -53,6 +53,7 @@ HOMES = {
     "llvmlite": ("kernels",),
     "pluggy": ("plugin",),
     "duckdb": ("store",),
+    "aiohttp": ("rpc/http",),
     "grpc": ("rpc", "api", "client", "testing/server"),
     "grpc_health": ("rpc", "api", "client", "testing/server"),
     "grpc_reflection": ("rpc", "api", "client", "testing/server"),
@@ -271,7 +272,7 @@ except SystemExit as end:
 LOADED = """
 import sys
 {statement}
-wanted = {{'numba', 'llvmlite', 'duckdb', 'grpc', 'google', 'numpy'}} - {allowed!r}
+wanted = {{'numba', 'llvmlite', 'duckdb', 'grpc', 'google', 'aiohttp', 'numpy'}} - {allowed!r}
 heavy = sorted({{name.split('.')[0] for name in sys.modules}} & wanted)
 print('heavy:', heavy)
 """

@@ -1,4 +1,4 @@
-"""Running a store: fit, snapshot, status, plugins. Orders the rooms that learn, above all of them."""
+"""Running a store: fit, snapshot, backup, compact, status, plugins. Orders the rooms that learn, above all of them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from visavis.live.models import Generation
 from visavis.model import FitReport, PluginInfo, Progress, Snapshot, Status
 from visavis.plugin import Registry
 from visavis.store import Operation, Store, Transaction
+from visavis.store.backup import write_backup
+from visavis.store.compaction import compact
 from visavis.store.generations import (
     GenerationRow,
     delete_generations,
@@ -28,6 +30,7 @@ from visavis.store.generations import (
 from visavis.store.interactions import count_interactions
 from visavis.store.snapshot import write_snapshot
 from visavis.store.store import read_muted
+from visavis.upkeep import Backup, Compaction
 
 Report = Callable[[Progress], None]
 
@@ -59,7 +62,7 @@ class Admin:
     def _fit(self, progress: Report) -> FitReport:
         started = time.monotonic()
         progress(Progress("read", 0, 0))
-        base = self._live.build()
+        base = self._live.build(lambda done, rows: progress(Progress("read", done, rows)))
         history = self._live.history(base)
         if not len(history):
             raise NotReady("there is nothing to fit on; import a file or record interactions first")
@@ -120,6 +123,20 @@ class Admin:
         """Write a consistent copy for analysts, beside the running writer. Raises if `path` exists."""
         return write_snapshot(self._store, Path(path), progress or (lambda _: None))
 
+    def backup(self, path: str | Path, *, progress: Report | None = None) -> Backup:
+        """Write the whole store, as of one commit, to a new file, beside the running writer. Raises if `path` exists.
+
+        It holds personal data, and only its owner may read it. `visavis restore` makes a store of it again.
+        """
+        return write_backup(self._store, Path(path), progress or (lambda _: None))
+
+    def compact(self, *, progress: Report | None = None) -> Compaction:
+        """Write the store's file anew: smaller, and without a trace of deleted rows. Calls that write wait at its end.
+
+        Raises `Conflict` while another one runs, `StoreUnwritable` when the disk has no room for a second file.
+        """
+        return compact(self._store, progress or (lambda _: None))
+
     def status(self) -> Status:
         """The state of the store and of what is served."""
         live, store = self._live, self._store
@@ -148,7 +165,7 @@ class Admin:
             interactions=counts.all,
             unfitted_interactions=counts.later,
             wal_bytes=store.wal_bytes(),
-            file_bytes=store.path.stat().st_size,
+            file_bytes=store.file_bytes(),
             muted=muted,
             warnings=tuple(warnings),
         )

@@ -54,6 +54,7 @@ from visavis.rpc import convert, convert_answers, convert_interactions
 from visavis.rpc.caller import Caller
 from visavis.rpc.convert import make
 from visavis.rpc.files import receive_file, send_file
+from visavis.upkeep import Backup, Compaction
 
 
 class Identify:
@@ -139,7 +140,6 @@ class Identify:
         """Send a file of this machine to the server, which imports it. `progress` may be called from another thread."""
         options = make(
             interaction_pb.ImportOptions,
-            file_name=Path(path).name,
             columns=columns or {},
             source=source,
             kind=kind,
@@ -284,8 +284,18 @@ class Admin:
     def snapshot(self, path: str | Path, *, progress: Callable[[Progress], None] | None = None) -> Snapshot:
         """Copy the store, consistently, to a new file of this machine."""
         answers = self._caller.stream(self._stub.CreateSnapshot, admin_pb.CreateSnapshotRequest())
-        last = receive_file(answers, Path(path), progress).snapshot
-        return Snapshot(str(path), last.byte_count, last.sequence, convert_answers.seconds_from_proto(last.elapsed))
+        return convert_answers.snapshot_from_proto(receive_file(answers, Path(path), "snapshot", progress), str(path))
+
+    def backup(self, path: str | Path, *, progress: Callable[[Progress], None] | None = None) -> Backup:
+        """Copy the whole store, as of one commit, to a new file of this machine, which only its owner may read."""
+        answers = self._caller.stream(self._stub.CreateBackup, admin_pb.CreateBackupRequest())
+        last = receive_file(answers, Path(path), "backup", progress, private=True)
+        return convert_answers.backup_from_proto(last, str(path))
+
+    def compact(self, *, progress: Callable[[Progress], None] | None = None) -> Compaction:
+        """Write the store's file anew, on the server. If this client goes away, the work goes on."""
+        answers = self._caller.stream(self._stub.CompactStore, admin_pb.CompactStoreRequest())
+        return convert_answers.compaction_from_proto(_last(answers, progress).report)
 
     def status(self) -> Status:
         """The state of the store and of its server."""
@@ -327,14 +337,17 @@ class Client:
         self.close()
 
 
-def connect(address: str, *, key: str = "", tls_ca: str = "", timeout: float = 30.0) -> Client:
+def connect(
+    address: str, *, key: str = "", tls_ca: str = "", tls_cert: str = "", tls_key: str = "", timeout: float = 30.0
+) -> Client:
     """A client of the server at `address` (`host:port`). It connects with the first call.
 
     `key` is `id.secret`. `tls_ca` is a PEM file of certificates to trust, or `system` for those of this machine; empty
-    means plaintext. `timeout`: seconds that a call may take, repeats included; fits, imports and snapshots have none.
+    means plaintext. `tls_cert` and `tls_key` are PEM files of the client's own certificate, for a server that asks for
+    one. `timeout`: seconds that a call may take, repeats included; fits, imports and snapshots have none.
     Raises `InvalidInput` for an argument that cannot be used; calls raise `Unavailable` where no server answers.
     """
-    return Client(Caller(address, key=key, tls_ca=tls_ca, timeout=timeout))
+    return Client(Caller(address, key=key, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key, timeout=timeout))
 
 
 def _stubs(caller: Caller, *stubs: Any) -> tuple[Any, ...]:

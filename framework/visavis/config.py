@@ -35,6 +35,8 @@ class Setting:
 SETTINGS: tuple[Setting, ...] = (
     Setting("data", "visavis.duckdb", "the store's DuckDB file"),
     Setting("listen", "127.0.0.1:50051", "address that `visavis serve` listens on; port 0 picks a free one"),
+    Setting("http_listen", "", "address for HTTP/JSON beside gRPC, e.g. 127.0.0.1:8080; empty means none"),
+    Setting("cors_origins", "", "origins of web pages that may call over HTTP, separated by commas"),
     Setting("scorer", "item_similarity", "scorer of `recommend` when the request names none"),
     Setting("fallback_scorer", "popularity", "scorer that fills up for customers without a history"),
     Setting("time_zone", "UTC", "the shop's zone: naive times on import are read in it"),
@@ -57,7 +59,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("log_level", "info", "debug, info, warning or error"),
     Setting("tls_cert", "", "PEM certificate chain of the server"),
     Setting("tls_key", "", "PEM private key of the server"),
-    Setting("api_keys_file", "", "file of client keys, one `id.secret` a line; needed off loopback"),
+    Setting("tls_client_ca", "", "PEM certificates that sign those of clients; given, each client must show one"),
+    Setting("keys_file", "", "file of client keys; empty means `keys.json` in the store's side folder"),
     Setting("allow_plaintext", False, "serve a non-loopback address without TLS and keys"),
 )
 

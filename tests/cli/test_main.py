@@ -16,8 +16,9 @@ from visavis.cli.main import COMMANDS, build_parser
 from visavis.errors import FieldViolation, InvalidInput
 
 NAMES = [
-    "import", "fit", "recommend", "similar", "profile", "segments", "consent", "send", "serve", "plugins", "settings",
-    "snapshot",
+    "import", "fit", "recommend", "similar", "profile", "segments", "consent", "send", "serve", "keys", "plugins",
+    "settings",
+    "snapshot", "backup", "restore", "compact",
     "status", "doctor", "demo",
 ]  # fmt: skip
 

@@ -16,7 +16,7 @@ import pytest
 
 from visavis.config import Settings, load_settings
 from visavis.errors import InvalidInput, NotFound, StoreUnwritable
-from visavis.identify import storing
+from visavis.identify import importing, storing
 from visavis.identify.importing import import_file
 from visavis.live import Live
 from visavis.live.catalog import to_row
@@ -107,7 +107,7 @@ def test_what_became_of_each_row(shop: Shop, sales: Path) -> None:
     assert set(report.guessed) == set(report.columns)
     assert report.rejected_by_reason == {"quantity is not a number up to 1e9": 1}
     assert [(s.row, s.field, s.value) for s in report.samples] == [(6, "Quantity", "x")]
-    assert [step.step for step in steps] == ["read", "read", "check", "check", "store", "store"]
+    assert list(dict.fromkeys(step.step for step in steps)) == ["read", "check", "store", "build"]
     assert (steps[-1].done, steps[-1].total) == (5, 5)
     assert shop.select("identity_code, quantity, amount_minor, currency, order_id, source") == [
         (0, 6.0, 1530, "GBP", "1", "sales.csv"),
@@ -257,7 +257,7 @@ def test_a_value_that_is_no_time_is_shown(shop: Shop, tmp_path: Path) -> None:
 
 
 def test_a_file_of_broken_records_only_is_told(shop: Shop, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text('item,time\n"a,2020-01-01\nb,2020-01-01\n')
+    (tmp_path / "a.csv").write_text('item,time\n"a,2020-01-01\n"b,2020-01-01\n')
     with pytest.raises(InvalidInput, match="holds no record that can be read; row 1: a quoted field does not end"):
         shop.load(tmp_path / "a.csv")
 
@@ -340,9 +340,44 @@ def test_kind_currency_and_zone_are_values_or_columns(shop: Shop, tmp_path: Path
 def test_too_many_kinds_store_nothing(shop: Shop, tmp_path: Path) -> None:
     rows = "".join(f"c{n},s,2020-01-01,kind_{n}\n" for n in range(1100))
     (tmp_path / "a.csv").write_text("customer,sku,date,what\n" + rows)
-    with pytest.raises(InvalidInput, match=r"what.*1,100.*1,?024"):
+    with pytest.raises(InvalidInput, match=r"what.*1,100 kinds, such as 'kind_0'.*1,024.*--kind purchase"):
         shop.load(tmp_path / "a.csv", columns={"kind": "what"})
     assert (len(shop.live.identities.customers), shop.live.kinds.names) == (0, [])
+
+
+def test_progress_that_raises_ends_the_import(shop: Shop, sales: Path) -> None:
+    def give_up(progress: Progress) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        shop.load(sales, progress=give_up)
+    assert (shop.select("1"), list((shop.store.folder / "imports").iterdir())) == ([], [])
+
+
+def test_a_disk_about_to_be_full_ends_the_import(shop: Shop, sales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_ROOM_BYTES", 1 << 62)
+    with pytest.raises(StoreUnwritable, match="are kept for the store; make room"):
+        shop.load(sales)
+    assert shop.select("1") == []
+
+
+def test_rows_recorded_by_others_while_chunks_are_stored_are_known(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("event,sku,date\n" + "".join(f"e{n},s,2020-01-01\n" for n in range(100)))
+    monkeypatch.setattr(storing, "CHUNK_ROWS", 30)
+    options: dict[str, Any] = {"columns": {"id": "event", "kind": ""}}
+    others: list[ImportReport] = []
+
+    def meanwhile(progress: Progress) -> None:
+        if progress.step == "store" and progress.done == 30 and not others:
+            others.append(shop.load(path, source="another", **options))
+
+    report = shop.load(path, progress=meanwhile, **options)
+    assert (report.without_customer, report.already_known) == (30, 70)
+    assert (others[0].without_customer, others[0].already_known) == (70, 30)
+    assert len(set(shop.select("interaction_id"))) == len(shop.select("1")) == 100
 
 
 def test_ratings_are_ratings(shop: Shop, tmp_path: Path) -> None:

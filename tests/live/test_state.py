@@ -176,7 +176,7 @@ def test_a_rebase_that_fails_is_told_and_answers_go_on(
 ) -> None:
     shop.identify.record([Interaction("view", "ann", "tea")])
 
-    def fall() -> None:
+    def fall(*_: Any) -> None:
         raise MemoryError
 
     monkeypatch.setattr(shop.live, "build", fall)

@@ -42,6 +42,7 @@ from visavis.model import (
     Status,
     UpsertResult,
 )
+from visavis.upkeep import Backup, Compaction
 
 T = TypeVar("T")
 NOON = datetime(2026, 1, 2, 12, 0, 0, 123456, tzinfo=UTC)
@@ -350,6 +351,18 @@ class AdminRoom:
         data = b"duckdb" * 500_000
         Path(path).write_bytes(data)
         return Snapshot(str(path), len(data), 42, 0.5)
+
+    def backup(self, path: str | Path, *, progress: Callable[[Progress], None] | None = None) -> Backup:
+        self._shop.enter("backup", str(path))
+        self._shop.long("backup", progress)
+        data = b"backup" * 500_000
+        Path(path).write_bytes(data)
+        return Backup(str(path), len(data), 43, 44, 0.25)
+
+    def compact(self, *, progress: Callable[[Progress], None] | None = None) -> Compaction:
+        self._shop.enter("compact")
+        self._shop.long("compact", progress)
+        return Compaction(5_000_000_000, 4_000_000_000, 6_000_000_000, 2.5, 0.125)
 
     def status(self) -> Status:
         self._shop.enter("status")

@@ -25,7 +25,7 @@ from visavis.api.v1.recommendation_service_pb2_grpc import RecommendationService
 from visavis.client import Client, connect
 from visavis.errors import DeadlineExceeded, InvalidInput, Overloaded
 from visavis.model import Interaction, Item
-from visavis.rpc.auth import nobody_asked
+from visavis.rpc.auth import by_keys
 from visavis.rpc.edge import Edge, Gate
 from visavis.rpc.errors import from_call
 from visavis.rpc.logs import JsonLines
@@ -94,8 +94,9 @@ def test_deadlines_in_the_past_are_refused() -> None:
         gate, context = Gate(10), Late()
         gate.closed_because = ""
         handler = grpc.unary_unary_rpc_method_handler(behaviour)
-        details: Any = SimpleNamespace(method="/shop/Call")
-        wrapped = await Edge(gate, nobody_asked).intercept_service(lambda _: asyncio.sleep(0, handler), details)
+        details: Any = SimpleNamespace(method="/visavis.api.v1.RecommendationService/Recommend")
+        everybody = by_keys(lambda: None)
+        wrapped = await Edge(gate, everybody).intercept_service(lambda _: asyncio.sleep(0, handler), details)
         with pytest.raises(grpc.aio.AbortError):
             await wrapped.unary_unary(ANN, context)
         assert gate.running == 0

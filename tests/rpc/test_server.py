@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from tests.rpc.keyring import add_key
 from tests.rpc.standin import Standin, until
 
 from visavis.client import Client, connect
@@ -71,7 +72,8 @@ def certificate(tmp_path: Path) -> tuple[str, str]:
 @pytest.fixture
 def keys(tmp_path: Path) -> str:
     path = tmp_path / "keys"
-    path.write_text("# who may come in\n\nweb.s3cret.with.dots\n  till.zwölf  \n", encoding="utf-8")
+    add_key(path, "web", "s3cret.with.dots")
+    add_key(path, "till", "zwölf")
     return str(path)
 
 
@@ -211,7 +213,7 @@ def test_a_plain_loopback_server_announces_itself(server: Server, shop: Standin)
     ],
 )
 def test_keys_are_asked_for(shop: Standin, keys: str, key: str, welcome: bool) -> None:
-    with serve(shop, api_keys_file=keys) as server, connect(server.address, key=key) as client:
+    with serve(shop, keys_file=keys) as server, connect(server.address, key=key) as client:
         if welcome:
             assert client.recommend("ann").customer_id == "ann"
         else:
@@ -224,7 +226,7 @@ def test_keys_are_asked_for(shop: Standin, keys: str, key: str, welcome: bool) -
 
 
 def test_other_schemes_are_no_keys(shop: Standin, keys: str) -> None:
-    with serve(shop, api_keys_file=keys) as server, grpc.insecure_channel(server.address) as channel:
+    with serve(shop, keys_file=keys) as server, grpc.insecure_channel(server.address) as channel:
         assert health(channel) == "SERVING"  # for load balancers, which have no key
         call = channel.unary_unary("/visavis.api.v1.AdminService/GetStatus")
         for header in ("web.s3cret.with.dots", "Basic web.s3cret.with.dots", "Bearer", "bearerweb.s3cret.with.dots"):
@@ -235,7 +237,7 @@ def test_other_schemes_are_no_keys(shop: Standin, keys: str) -> None:
 
 
 def test_tls_with_keys_and_a_port_for_the_owner(shop: Standin, certificate: tuple[str, str], keys: str) -> None:
-    with serve(shop, listen="0.0.0.0:0", tls_cert=certificate[0], tls_key=certificate[1], api_keys_file=keys) as server:
+    with serve(shop, listen="0.0.0.0:0", tls_cert=certificate[0], tls_key=certificate[1], keys_file=keys) as server:
         public = f"127.0.0.1:{server.address.rpartition(':')[2]}"
         with connect(public, key="web.s3cret.with.dots", tls_ca=certificate[0]) as client:
             assert client.recommend("ann").customer_id == "ann"
@@ -283,12 +285,15 @@ def test_what_must_not_be_served_is_refused(
 ) -> None:
     cert, key = certificate
     open_to_others = (
-        "listen: is '0.0.0.0:0', which other machines can reach; set tls_cert, tls_key and api_keys_file, "
-        "or say --allow-plaintext"
+        "listen: is '0.0.0.0:0', which other machines can reach; set tls_cert and tls_key and make a key "
+        "(visavis keys create), or say --allow-plaintext"
     )
     assert refusal(shop, listen="0.0.0.0:0") == open_to_others
-    assert refusal(shop, listen="0.0.0.0:0", tls_cert=cert, tls_key=key) == open_to_others
-    assert refusal(shop, listen="0.0.0.0:0", api_keys_file=keys) == open_to_others
+    assert refusal(shop, listen="0.0.0.0:0", tls_cert=cert, tls_key=key) == (
+        "listen: is '0.0.0.0:0', which other machines can reach, and there are no keys; "
+        "make one: visavis keys create --scopes ingest,decide,read"
+    )
+    assert refusal(shop, listen="0.0.0.0:0", keys_file=keys) == open_to_others
     for address in ("[::]:0", "shop.example:50051", "192.0.2.1:1"):
         assert "which other machines can reach" in refusal(shop, listen=address)
     for address in ("", "localhost", ":50051", "127.0.0.1:x", "127.0.0.1:70000", "http://127.0.0.1:1", "a b:1"):
@@ -297,26 +302,9 @@ def test_what_must_not_be_served_is_refused(
     assert refusal(shop, tls_key=key) == "tls_cert: is missing; TLS needs both tls_cert and tls_key"
     missing = str(tmp_path / "nosuch")
     assert "cannot be read: No such file" in refusal(shop, tls_cert=missing, tls_key=key)
-    assert "cannot be read: No such file" in refusal(shop, api_keys_file=missing)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"", "holds no key"),
-        (b"# nobody\n", "holds no key"),
-        (b"web.x\nsecret\n", "line 2 is not `id.secret`"),
-        (b".secret\n", "line 1 is not `id.secret`"),
-        (b"web.x\nweb.y\n", "line 2 takes the id 'web' that is taken"),
-        (b"owner.x\n", "line 1 takes the id 'owner' that is taken"),
-        (b"web.\xff\n", "is not UTF-8 text"),
-    ],
-)
-def test_bad_key_files_are_refused(shop: Standin, tmp_path: Path, text: bytes, message: str) -> None:
-    (tmp_path / "keys").write_bytes(text)
-    said = refusal(shop, api_keys_file=str(tmp_path / "keys"))
-    assert message in said
-    assert "secret'" not in said
+    assert refusal(shop, keys_file=missing) == (
+        f"keys_file: is {missing!r}, which does not exist; `visavis keys create` makes it with a key"
+    )
 
 
 def test_a_port_in_use_is_refused(server: Server, shop: Standin, tmp_path: Path) -> None:
@@ -399,6 +387,7 @@ def test_several_servers_in_one_loop(shop: Standin, tmp_path: Path) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
+from tests.rpc.keyring import add_key
 from tests.rpc.standin import Standin
 from visavis.rpc.server import run
 shop = Standin(Path(sys.argv[1]))

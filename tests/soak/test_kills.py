@@ -1,13 +1,74 @@
-"""The short form of `make soak`."""
+"""The short form of `python -m tests.soak kills`, and that it would see what it looks for."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.soak.kills import kill_and_look
+import duckdb
+import pytest
+from tests.soak.kills import run
+from tests.soak.ledger import Ledger
+from tests.soak.looking import look
+from tests.soak.works import batch, person, ware
+
+import visavis
+
+NAME = "1-0-0-20"
 
 
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    found = kill_and_look(tmp_path / "soak.duckdb", 2)
+    found = list(run(tmp_path, full=False, seed=1))
     assert [str(one) for one in found if not one.good] == []
-    assert 0 < found[0].acknowledged < found[1].acknowledged <= found[1].stored
+    assert len(found) > 1
+    assert " 0 interactions acknowledged" not in found[-1].text
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> tuple[Path, Ledger]:
+    path = tmp_path / "shop.duckdb"
+    ledger = Ledger()
+    with visavis.open(path) as shop:
+        shop.identify.record(batch(NAME), request_id=NAME)
+        shop.identify.upsert_items([ware(5, place, 7) for place in range(15)])
+        shop.identify.upsert_customers([person(6, place, 7) for place in range(15)])
+    ledger.note({"request": NAME, "answer": [20, 0]})
+    ledger.note({"items": 5, "version": 7})
+    ledger.note({"customers": 6, "version": 7})
+    return path, ledger
+
+
+def test_a_sound_store_keeps_every_promise(sound: tuple[Path, Ledger]) -> None:
+    path, ledger = sound
+    found = look(path, ledger, 0)
+    assert (found.problems, found.stored) == ([], 20)
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        ("DELETE FROM interactions", "acknowledged batches are missing"),
+        (f"DELETE FROM interactions WHERE interaction_id = '{NAME}-3'", "batches are torn"),
+        ("INSERT INTO interactions SELECT * FROM interactions LIMIT 1", "interactions stand twice"),
+        ("UPDATE items SET name = 'version 6' WHERE item_id = 'ware 5-3'", "items of thread 5 are half changed"),
+        ("UPDATE items SET name = 'version 6' WHERE item_id LIKE 'ware%'", "are back at 6, 7 was acknowledged"),
+        ("UPDATE customers SET attributes = '{\"version\": 6}' WHERE customer_id LIKE 'person%'", "are back at 6"),
+        ("DELETE FROM requests", "answer to request 1-0-0-20 is missing"),
+        ("UPDATE store_state SET sequence = 1", "does not open: StoreBehind"),
+    ],
+)
+def test_what_was_lost_is_seen(sound: tuple[Path, Ledger], harm: str, words: str) -> None:
+    path, ledger = sound
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(harm)
+    assert words in "; ".join(look(path, ledger, 0).problems)
+
+
+def test_what_is_left_over_is_seen(sound: tuple[Path, Ledger]) -> None:
+    path, ledger = sound
+    (path.with_name("shop.duckdb.d") / "copy.partial").touch()
+    ledger.note({"copy": str(path.with_name("snapshot-1.duckdb"))})
+    ledger.note({"consent": "never stored"})
+    told = "; ".join(look(path, ledger, 0).problems)
+    assert "copy.partial" in told
+    assert "snapshot-1.duckdb was acknowledged and is not there" in told
+    assert "1 acknowledged consents are missing" in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import duckdb
@@ -82,3 +83,73 @@ def test_an_interrupt_while_duckdb_works_is_an_interrupt() -> None:
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotAStore, match="name the file otherwise"):
         check_file(tmp_path / "caf\udce9.duckdb")
+
+
+def test_who_wants_a_cursor_waits_while_somebody_is_alone(tmp_path: Path) -> None:
+    database = Database(tmp_path / "s.duckdb")
+    got: list[str] = []
+
+    def ask() -> None:
+        with database.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            got.append("other")
+
+    with database.alone(5) as quiet:
+        assert quiet
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join(0.05)
+        got.append("alone")
+    thread.join()
+    database.close()
+    assert got == ["alone", "other"]
+
+
+def test_who_has_a_cursor_gets_another_and_is_waited_for(tmp_path: Path) -> None:
+    database = Database(tmp_path / "s.duckdb")
+    with database.cursor():
+        assert not database.wait_for_readers(0)
+        with database.alone(0.01) as quiet:
+            assert not quiet
+            with database.cursor() as inner:
+                assert inner.execute("SELECT 1").fetchall() == [(1,)]
+    assert database.wait_for_readers(0)
+    with database.alone(0) as quiet:
+        assert quiet
+    database.close()
+
+
+def test_short_readers_in_turn_keep_nobody_waiting(tmp_path: Path) -> None:
+    """There is always somebody who reads, but nobody for long."""
+    database = Database(tmp_path / "s.duckdb")
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(database.cursor())
+    waited: list[bool] = []
+    thread = threading.Thread(target=lambda: waited.append(database.wait_for_readers(30)))
+    thread.start()
+    thread.join(0.05)
+    assert not waited
+    second.enter_context(database.cursor())
+    first.close()
+    thread.join()
+    assert waited == [True]
+    second.close()
+    database.close()
+
+
+def test_another_file_in_the_place_of_the_open_one(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with duckdb.connect(str(tmp_path / name)) as connection:
+            connection.execute(f"CREATE TABLE t AS SELECT '{name}' AS name")
+    database = Database(tmp_path / "a")
+    with database.alone(0):
+        database.swap(lambda: (tmp_path / "b").rename(tmp_path / "a").touch())
+    with database.cursor() as cursor:
+        assert cursor.execute("SELECT name FROM t").fetchall() == [("b",)]
+    assert database.in_place()
+    with database.alone(0), pytest.raises(StoreError, match="could not be opened again"):
+        database.swap((tmp_path / "a").unlink)
+    with pytest.raises(StoreError, match="could not be opened again"), database.cursor():
+        pass
+    assert list(tmp_path.glob("a")) == []
+    database.close()

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from visavis.config import load_settings
 from visavis.store import Store
-from visavis.store.imports import check_rows, make_plan, staging
+from visavis.store.checking import check_rows
+from visavis.store.imports import make_plan, staging
 from visavis.store.interactions import text_hash
 
 NOW = 1_700_000_000_000_000  # 2023-11-14

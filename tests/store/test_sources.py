@@ -10,7 +10,8 @@ import duckdb
 import pytest
 
 from visavis.errors import InvalidInput, NotFound
-from visavis.store.sources import Staged, stage
+from visavis.store.source_files import Staged
+from visavis.store.sources import stage
 
 TABLE = 'id,name,qty\n00123,"café, ""big""\nand tall",3\n5,☕,\n'
 ROWS = [("00123", 'café, "big"\nand tall', "3"), ("5", "☕", None)]
@@ -247,7 +248,6 @@ def test_bytes_in_parquet_are_texts_where_they_can_be(cursor: duckdb.DuckDBPyCon
         ("a.jsonl", b"[1, 2]\n", "cannot be read|no JSON objects"),
         ("a.jsonl", b"1\n2\n", "no JSON objects"),
         ("a.xlsx", b"PK\x03\x04" + bytes(50), "Excel"),
-        ("a.csv", b"\xfe\xff" + "a,b\n1,2\n".encode("utf-16-be"), "UTF-16"),
         ("a.duckdb", bytes(8) + b"DUCK" + bytes(50), "DuckDB file"),
     ],
 )
@@ -261,6 +261,58 @@ def test_unusable_files(
     assert (error.reason, error.metadata) == ("FILE_UNREADABLE", {"path": name})
     assert str(tmp_path) not in error.message
     assert "\n" not in error.message
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark(cursor: duckdb.DuckDBPyConnection, tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_bytes(TABLE.encode(encoding))
+    assert read(cursor, tmp_path / "a.csv")[1] == ROWS
+
+
+@pytest.mark.parametrize("head", [b"", b"a,b\n1,2\n", b'a,b\n1,2\n1,"', b'{"a": "'])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_line_without_end(cursor: duckdb.DuckDBPyConnection, tmp_path: Path, head: bytes, packed: bool) -> None:
+    content = head + b"1,2," * 5_000_000
+    (tmp_path / "a").write_bytes(gzip.compress(content, 1) if packed else content)
+    line = 1 + head.count(b"\n")
+    with pytest.raises(InvalidInput, match=f"a cannot be read: line {line} is longer than 16 MB; end each record"):
+        read(cursor, tmp_path / "a")
+
+
+def test_a_quote_left_open_costs_its_own_line(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('a,b\n1,2\n3,"4\n' + "5,6\n" * 1000 + '7,"8\n9"\n')
+    staged, rows = read(cursor, tmp_path / "a.csv")
+    assert (staged.rows, staged.broken, broken(cursor)) == (1002, 1, [(2, "UNQUOTED VALUE")])
+    assert rows[-1] == ("7", "8\n9")
+
+
+def test_records_of_many_surplus_fields_and_of_too_much(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,2,,,\n" + "1," * 100_000 + "\n" + "x" * 2_000_000 + ",2\n\x1f3\n4,5\n")
+    _, rows = read(cursor, tmp_path / "a.csv")
+    assert rows == [("1", "2"), ("4", "5")]
+    assert broken(cursor) == [(2, "TOO MANY COLUMNS"), (3, "LINE SIZE OVER MAXIMUM"), (4, "MISSING COLUMNS")]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 50])
+def test_files_that_are_cut_off(cursor: duckdb.DuckDBPyConnection, tmp_path: Path, cut: int) -> None:
+    rows = "SELECT hash(i) AS a, i AS b FROM range(100000) AS r(i)"
+    for ending, compression in (("gz", "gzip"), ("zst", "zstd")):
+        whole = tmp_path / f"whole.csv.{ending}"
+        cursor.execute(f"COPY ({rows}) TO '{whole}' (FORMAT csv, COMPRESSION {compression})")
+        content = whole.read_bytes()
+        part = tmp_path / f"cut.csv.{ending}"
+        part.write_bytes(content[: len(content) * 9 // 10] if cut == 50 else content[:-cut])
+        with pytest.raises(InvalidInput, match=r"damaged.*copy it again"):
+            read(cursor, part)
+        (tmp_path / "link").unlink()
+    cursor.execute("DROP TABLE staged.broken")
+    assert read(cursor, whole)[0].rows == 100_000
+
+
+def test_too_many_columns(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(",".join(f"c{n}" for n in range(1001)) + "\n" + "1," * 1000 + "1\n")
+    with pytest.raises(InvalidInput, match="1,001 columns; at most 1,000 are read"):
+        read(cursor, tmp_path / "a.csv")
 
 
 def test_no_file_and_a_folder(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

@@ -339,7 +339,7 @@ class Recommending:
             first = not self.unrecorded
             self.unrecorded += answers
         if first:
-            log.warning("answers go unrecorded, the status counts them: %s", error)
+            log.warning("answers go unrecorded, the status counts them: %s", type(error).__name__)
 
 
 def _check(wanted: Wanted) -> None:

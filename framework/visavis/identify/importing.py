@@ -6,12 +6,13 @@ of the source's name, the row itself and its number among equal rows.
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,18 +26,17 @@ from visavis.live.state import now_us
 from visavis.model import ImportReport, Progress, RejectedRow
 from visavis.money import is_currency
 from visavis.store import Store
+from visavis.store.checking import Checked, check_rows, rejected_samples, write_rejects
 from visavis.store.imports import (
-    Checked,
-    check_rows,
     is_time_zone,
     make_plan,
     profile_columns,
     refuse_if_all_broken,
-    rejected_samples,
     staging,
-    write_rejects,
 )
-from visavis.store.sources import FORMATS, Staged, stage
+from visavis.store.source_files import Staged, plain_name, unchanged
+from visavis.store.sources import FORMATS, stage
+from visavis.store.watching import watched
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,6 +45,7 @@ SAMPLES = 20
 _FORMAT_WORDS = {"json": "jsonl", "ndjson": "jsonl", "tsv": "csv"}
 _DELIMITER_WORDS = {"tab": "\t", "\\t": "\t"}
 _MINUTE = 60_000_000
+_ROOM_BYTES = 256 << 20  # left free on the disk, for the store's own log and file
 _SALES = frozenset({"quantity", "price", "amount", "order", "kind"})
 
 
@@ -84,23 +85,34 @@ def import_file(
 
     `columns` maps roles (see `columns.NAMES`) to columns of the file, an empty one switches a role off; the others
     are guessed. `kind`, `currency` and `time_zone` are values for all rows, or name a column of the file that holds
-    them. `source` is part of each row's id and defaults to the file's name. `progress` hears of the steps `read`,
-    `check` and `store`, in rows.
+    them. `source` is part of each row's id and defaults to the file's name. `progress` hears of the steps `read` (in
+    bytes of the file), `check` and `store` (in rows), and twice a second of what else takes long; from any thread.
+    What it raises ends the import.
     Raises `NotFound` or `InvalidInput` (reason FILE_UNREADABLE) for a file that cannot be read, `InvalidInput` for
     options and columns; the store is then as it was. Refused rows go to `rejects_path`, by default a file in the
     folder `rejects` beside the store.
     """
     started = time.monotonic()
     path = Path(path)
-    tell = progress or (lambda _: None)
+    tell = partial(_tell, store.folder, progress)
     with store.cursor() as cursor:
         reading = _check_reading(path, source, format, delimiter)
         with staging(store, cursor) as (schema, link):
-            tell(Progress("read", 0, 0))
-            staged = stage(cursor, schema, path, link, format=reading.format, delimiter=reading.delimiter)
+            size = _size(path)
+            tell(Progress("read", 0, size))
+            with unchanged(path), watched(cursor, tell, "read", size):
+                staged = stage(
+                    cursor,
+                    schema,
+                    path,
+                    link,
+                    format=reading.format,
+                    delimiter=reading.delimiter,
+                    pulse=lambda read: tell(Progress("read", read, size)),
+                )
             refuse_if_all_broken(cursor, schema, path)
             total = staged.rows + staged.broken
-            tell(Progress("read", total, total))
+            tell(Progress("read", size, size))
             said = {"kind": kind, "currency": currency, "time_zone": time_zone}
             named = {
                 **(columns or {}),
@@ -114,7 +126,7 @@ def import_file(
             told += _unnamed_customer(layout, named)
             fields = {role: staged.columns[place] for role, place in layout.places.items()}
             tell(Progress("check", 0, total))
-            checked, notes = _check(cursor, schema, staged, layout, reading.source, values, settings)
+            checked, notes = _check(cursor, schema, staged, layout, reading.source, values, settings, tell)
             samples: tuple[RejectedRow, ...] = ()
             written = ""
             if checked.rejected:
@@ -149,7 +161,7 @@ def import_file(
 
 def _check_reading(path: Path, source: str, format_: str, delimiter: str) -> _Reading:
     bad = Violations()
-    source = check_id(bad, "source", source or os.fsencode(path.name).decode(errors="backslashreplace"))
+    source = check_id(bad, "source", source or plain_name(path))
     format_ = _FORMAT_WORDS.get(format_.lower(), format_.lower())
     if format_ and format_ not in FORMATS:
         bad.add("format", f"is {shorten(format_)}; give one of {', '.join(FORMATS)}")
@@ -158,6 +170,28 @@ def _check_reading(path: Path, source: str, format_: str, delimiter: str) -> _Re
         bad.add("delimiter", f"is {shorten(delimiter)}; give one character such as ; or the word tab")
     bad.check()
     return _Reading(source, format_, delimiter)
+
+
+def _tell(folder: Path, progress: Callable[[Progress], None] | None, how_far: Progress) -> None:
+    """Pass on how far the import is. Raises `StoreUnwritable` when the disk is about to be full: a packed file may hold
+    a thousand times its size."""
+    free = shutil.disk_usage(folder).free
+    if free < _ROOM_BYTES:
+        raise StoreUnwritable(
+            f"the disk of {folder} has {free >> 20:,} MiB left, and {_ROOM_BYTES >> 20} MiB are kept for the store; "
+            "make room there, then import again",
+            metadata={"path": str(folder)},
+        )
+    if progress is not None:
+        progress(how_far)
+
+
+def _size(path: Path) -> int:
+    """Bytes, for telling how far reading is; 0 for what will be refused."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _check_values(
@@ -209,21 +243,23 @@ def _check(
     source: str,
     values: _Values,
     settings: Settings,
+    tell: Callable[[Progress], None],
 ) -> tuple[Checked, tuple[str, ...]]:
     now = now_us()
-    plan = make_plan(
-        cursor,
-        schema,
-        staged.columns,
-        layout.places,
-        source=source,
-        kind=values.kind or "purchase",
-        currency=values.currency,
-        time_zone=values.time_zone,
-        now=now,
-        latest=now + int(settings["future_tolerance_minutes"] * _MINUTE),
-    )
-    return check_rows(cursor, schema, plan), plan.notes
+    with watched(cursor, tell, "compare", staged.rows):
+        plan = make_plan(
+            cursor,
+            schema,
+            staged.columns,
+            layout.places,
+            source=source,
+            kind=values.kind or "purchase",
+            currency=values.currency,
+            time_zone=values.time_zone,
+            now=now,
+            latest=now + int(settings["future_tolerance_minutes"] * _MINUTE),
+        )
+    return check_rows(cursor, schema, plan, tell), plan.notes
 
 
 def _default_rejects(store: Store, source: str) -> Path:

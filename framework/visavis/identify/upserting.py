@@ -36,6 +36,7 @@ MOST_IDENTIFIERS = 100
 FUTURE_TOLERANCE = timedelta(minutes=10)
 ITEM_FIELDS = ("name", "group_id", "category", "brand", "price", "available", "attributes")
 CUSTOMER_FIELDS = ("identifiers", "attributes", "time_zone")
+_MOMENT = timedelta(microseconds=1)
 
 Answer = dict[str, Any]
 
@@ -137,16 +138,21 @@ def consent_operation(live: Live, customer: CustomerRef, consent: Consent, reque
     check_id(bad, "consent.source", consent.source, required=False)
     given_at = check_time(bad, "consent.at", consent.at, now=datetime.now(UTC), tolerance=FUTURE_TOLERANCE)
     bad.check()
-    at = EPOCH + timedelta(microseconds=given_at)
-    word = Consent(consent.purpose, consent.granted, consent.channel, consent.source, at)
     code = known_customer(live, customer)
+    words: list[Consent] = []
 
     def work(tx: Transaction) -> Answer:
+        at = EPOCH + timedelta(microseconds=given_at)
+        if consent.at is None:
+            # What is said now is the last word, even by a clock that was set back since the one before.
+            at = max([at, *(held.at + _MOMENT for held in live.consents.of(code) if held.at is not None)])
+        word = Consent(consent.purpose, consent.granted, consent.channel, consent.source, at)
         insert_consent(tx, code, word.purpose, word.channel, word.granted, word.source, at.replace(tzinfo=None))
+        words[:] = [word]
         return {}
 
     def committed(_: Answer) -> None:
-        live.consents.set(code, word)
+        live.consents.set(code, words[0])
 
     return _once(live, request_id, "set_consent", (customer, consent), work, committed)
 

@@ -8,7 +8,7 @@ restored, say), it is made anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,8 +84,17 @@ def new_arrays(rows: int, n_customers: int) -> Arrays:
     return arrays | {"indptr": np.empty(n_customers + 1, dtype=np.int64)}
 
 
-def build(recorded: Recorded, owners: NDArray[np.int32], kinds: list[str], arrays: Arrays) -> Base:
-    """Fill `arrays`: map identities to customers (`owners`, by identity code), sort, take returns off purchases."""
+def build(
+    recorded: Recorded,
+    owners: NDArray[np.int32],
+    kinds: list[str],
+    arrays: Arrays,
+    progress: Callable[[int, int], None] = lambda done, rows: None,
+) -> Base:
+    """Fill `arrays`: map identities to customers (`owners`, by identity code), sort, take returns off purchases.
+
+    `progress` hears how many rows are in their places, of how many.
+    """
     columns = {name: arrays[name] for name in COLUMNS}
     sizes = np.zeros(len(arrays["indptr"]), dtype=np.int64)
     np.add.at(sizes, owners[: len(recorded.per_identity)] + 1, recorded.per_identity)
@@ -93,8 +102,11 @@ def build(recorded: Recorded, owners: NDArray[np.int32], kinds: list[str], array
     starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
     arrays["indptr"][:] = starts[1:]
     free = starts[:-1].copy()
+    rows, done = int(starts[-1]), 0
     for piece in recorded.pieces:
-        _place(piece, owners, free, columns, few=int(starts[-1]) <= FEW_ROWS)
+        _place(piece, owners, free, columns, few=rows <= FEW_ROWS)
+        done += len(piece.identity)
+        progress(done, rows)
     purchase = kinds.index("purchase") if "purchase" in kinds else -1
     returned = kinds.index("return") if "return" in kinds else -1
     for first, last in _blocks(starts):

@@ -81,8 +81,8 @@ class KeptBase:
         if file.header.get("format") != _FORMAT:
             log.info("the file `base` beside the store is another version's, and made anew")
             return None
-        # `indptr` is small, and a wrong place in it would lead anywhere.
-        if not self._belongs(file.header, cursor, owners) or file.damaged(["indptr"]):
+        # What leads to other places is checked before it does; wrong values only make wrong answers, for a moment.
+        if not self._belongs(file.header, cursor, owners) or file.damaged(["indptr", "item", "kind"]):
             log.warning("the file `base` beside the store is not of what the store holds now, and made anew")
             return None
         self._file, self._newest = file, file.header["sequence"]

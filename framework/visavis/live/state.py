@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC
 
@@ -50,14 +51,17 @@ class Live:
         self.generation = self._load_generation(registry)
         self._kept.check_soon(self._rebase_soon)
 
-    def build(self) -> Base:
-        """Sort all interactions as of now by customer, for fitting or for a new base of `histories`."""
+    def build(self, progress: Callable[[int, int], None] = lambda done, rows: None) -> Base:
+        """Sort all interactions as of now by customer, for fitting or for a new base of `histories`.
+
+        `progress` hears how many rows were read, of how many.
+        """
         with self._store.cursor() as cursor, reading(cursor) as recorded:
             # The file may be a commit ahead of memory.
             self._store.writer.wait_for(recorded.sequence)
             owners = self.identities.owners
             draft = self._kept.draft(recorded.rows, len(self.identities.customers))
-            base = build(recorded, owners, list(self.kinds.names), draft.arrays)
+            base = build(recorded, owners, list(self.kinds.names), draft.arrays, progress)
         self._kept.keep_soon(draft, base, owners)
         return base
 
@@ -65,9 +69,9 @@ class Live:
         """What plugins learn from, of the rows of a base."""
         return history_of(base, list(self.kinds.names), self.catalog.whole(), now_us())
 
-    def rebuild_histories(self) -> None:
+    def rebuild_histories(self, progress: Callable[[int, int], None] = lambda done, rows: None) -> None:
         """Replace the base of `histories` by one that holds everything recorded so far."""
-        self.histories.swap(self.build())
+        self.histories.swap(self.build(progress))
 
     def _open_histories(self) -> Histories:
         """From the base that was kept and what came since; built from the store if there is none, or too much came."""

@@ -1,79 +1,79 @@
-"""Client keys: `authorization: Bearer id.secret`.
+"""Who calls, and may he: `authorization: Bearer id.secret`, and the scope that the call needs.
 
-Secrets are compared as SHA-256 digests, in constant time. A key's id may stand in logs, its secret never.
+A key's id may stand in logs, its secret never. Knows nothing of gRPC: HTTP asks the same questions.
 """
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
-from pathlib import Path
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
-from visavis.errors import FieldViolation, InvalidInput, Unauthenticated
+from visavis.errors import Forbidden, Unauthenticated
+from visavis.rpc.keys import OWNER, Key, Keys, find, keep
+from visavis.rpc.scopes import ANY_SCOPE, SCOPE_BY_METHOD, SCOPES
 
-OWNER = "owner"
-"""The id of the key that local commands find in the store's owner file."""
+log = logging.getLogger("visavis.rpc")
 
 Metadata = Iterable[tuple[str, str | bytes]]
-Authenticate = Callable[[Metadata], str]
-"""Metadata of a call → id of its key, `""` where none is needed. Raises `Unauthenticated`."""
+Authenticate = Callable[[str, Metadata], str]
+"""Path of a call (`/package.Service/Method`) and its metadata → id of its key, `""` where none is asked for.
+
+Raises `Unauthenticated` without a good key, `Forbidden` for a key without the scope that the call needs (its
+metadata: `scope`, `key_id`) and for a call that the table of scopes does not name, `Unavailable` when the keys
+cannot be read.
+"""
 
 
-def digest(secret: str) -> bytes:
-    """What is kept of a secret."""
-    return sha256(secret.encode()).digest()
+def owner_key(token: str) -> Key:
+    """The key of commands on this machine: every scope."""
+    now = datetime.now(UTC)
+    return Key(OWNER, tuple(SCOPES), (keep(token, now),), now)
 
 
-def read_keys(path: Path) -> dict[str, bytes]:
-    """Digests by id from a file of lines `id.secret`; blank lines and lines that begin with `#` mean nothing."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise _invalid(f"is {str(path)!r}, which cannot be read: {reason}") from None
-    keys: dict[str, bytes] = {}
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        key, _, secret = text.partition(".")
-        if not key or not secret:
-            raise _invalid(f"is {str(path)!r}, and its line {number} is not `id.secret`")
-        if key == OWNER or key in keys:
-            raise _invalid(
-                f"is {str(path)!r}, and its line {number} takes the id {key!r} that is taken; choose another"
-            )
-        keys[key] = digest(secret)
-    if not keys:
-        raise _invalid(f"is {str(path)!r}, which holds no key; write one line `id.secret` for each client")
-    return keys
+def by_keys(current: Callable[[], Keys | None], owner: Key | None = None) -> Authenticate:
+    """Only calls with one of the keys that `current` answers, or with the owner's. `current` None: everybody."""
 
-
-def nobody_asked(metadata: Metadata) -> str:
-    """Every call is welcome, with or without a key."""
-    return ""
-
-
-def by_keys(keys: Mapping[str, bytes]) -> Authenticate:
-    """Only calls with one of these keys (digests by id)."""
-
-    def authenticate(metadata: Metadata) -> str:
+    def authenticate(method: str, metadata: Metadata) -> str:
+        scope = SCOPE_BY_METHOD.get(method)
+        if scope is None and method not in ANY_SCOPE:
+            log.error("refused a call without a scope; add it to visavis.rpc.scopes", extra={"fields": {"rpc": method}})
+            raise Forbidden(f"no key may call {method}; it is a fault of the server that it is there")
         header = next((value for name, value in metadata if name == "authorization"), "")
-        scheme, _, token = (header if isinstance(header, str) else "").partition(" ")
-        key, _, secret = token.strip().partition(".")
-        known = keys.get(key, b"")
-        # Compared even for an unknown id, so that time does not tell which ids exist.
-        if not hmac.compare_digest(digest(secret), known or bytes(32)) or not known or scheme.lower() != "bearer":
+        # The owner first: local commands go on when the keys cannot be read.
+        key = _good({OWNER: owner}, header) if owner is not None else None
+        if key is None:
+            keys = current()
+            if keys is None:
+                return ""
+            key = _good(keys, header)
+        if key is None:
             what = "is not valid" if header else "is missing"
             raise Unauthenticated(f"the key of this call {what}; send metadata `authorization: Bearer id.secret`")
-        return key
+        if scope is not None and scope not in key.scopes:
+            raise Forbidden(
+                f"the key {key.key_id!r} lacks the scope {scope!r} that this call needs; "
+                f"make one that has it: visavis keys create --scopes {scope}",
+                metadata={"scope": scope, "key_id": key.key_id},
+            )
+        return key.key_id
 
     return authenticate
 
 
-def _invalid(description: str) -> InvalidInput:
-    return InvalidInput([FieldViolation("api_keys_file", description)])
+def _good(keys: Keys, header: str | bytes) -> Key | None:
+    """The key that a header shows, if it is one of these. Raises `Unauthenticated` that says why it is good no more."""
+    scheme, _, token = (header if isinstance(header, str) else "").partition(" ")
+    key_id, _, secret = token.strip().partition(".")
+    now = datetime.now(UTC)
+    key = find(keys, key_id, secret, now)
+    if key is None or scheme.lower() != "bearer":
+        return None
+    state = key.state(now)
+    if state != "valid":
+        # Said only to whom holds the secret, so that it tells nobody which ids exist.
+        raise Unauthenticated(f"the key {key_id!r} of this call is {state}; ask who runs the server for another")
+    return key
 
 
-__all__ = ["OWNER", "Authenticate", "Metadata", "by_keys", "digest", "nobody_asked", "read_keys"]
+__all__ = ["Authenticate", "Metadata", "by_keys", "owner_key"]

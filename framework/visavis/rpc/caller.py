@@ -12,7 +12,7 @@ import grpc
 
 from visavis.errors import FieldViolation, InvalidInput, Unavailable
 from visavis.rpc.address import is_loopback, parse
-from visavis.rpc.errors import from_call
+from visavis.rpc.errors import PUSHBACK_KEY, from_call
 
 SYSTEM = "system"
 """As `tls_ca`: the certificates that this machine trusts."""
@@ -24,12 +24,13 @@ _FIRST_PAUSE_S = 0.1
 class Caller:
     """One channel to one server. Safe to use from several threads."""
 
-    def __init__(self, address: str, *, key: str, tls_ca: str, timeout: float) -> None:
+    def __init__(self, address: str, *, key: str, tls_ca: str, tls_cert: str, tls_key: str, timeout: float) -> None:
         host, _ = parse(address, "address")
         if not timeout > 0:
-            raise InvalidInput([FieldViolation("timeout", f"is {timeout!r}; give seconds above 0")])
+            raise _invalid("timeout", f"is {timeout!r}; give seconds above 0")
         if not (key.isascii() and key.isprintable()):
-            raise InvalidInput([FieldViolation("key", "holds characters that no key has; give `id.secret`")])
+            raise _invalid("key", "holds characters that no key has; give `id.secret`")
+        credentials = _credentials(tls_ca, tls_cert, tls_key)
         self.address = address
         self._closed = False
         self._timeout = timeout
@@ -43,11 +44,10 @@ class Caller:
         ]
         if is_loopback(host):
             options.append(("grpc.enable_http_proxy", 0))
-        if tls_ca:
-            roots = None if tls_ca == SYSTEM else _read(tls_ca)
-            self.channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(roots), options)
-        else:
+        if credentials is None:
             self.channel = grpc.insecure_channel(address, options)
+        else:
+            self.channel = grpc.secure_channel(address, credentials, options)
 
     def call(self, method: Any, request: Any, *, again: bool) -> Any:
         """One answer. `again`: the call may be repeated when no server took it (a read, or a call with ids)."""
@@ -59,11 +59,13 @@ class Caller:
             try:
                 return method(request, timeout=max(left, 0.001), metadata=self._metadata)
             except grpc.RpcError as error:
-                last = attempt + 1 == _ATTEMPTS or time.monotonic() + pause >= until
-                if last or not again or error.code() is not grpc.StatusCode.UNAVAILABLE:
+                asked = _pause_asked(error)
+                # Jitter, so that clients that lost the same server do not come back at the same moment.
+                wait = max(asked or 0.0, pause * random.uniform(0.5, 1.0))
+                last = attempt + 1 == _ATTEMPTS or time.monotonic() + wait >= until
+                if last or not again or asked is None:
                     raise from_call(error, self.address) from None
-            # Jitter, so that clients that lost the same server do not come back at the same moment.
-            time.sleep(pause * random.uniform(0.5, 1.0))
+            time.sleep(wait)
             pause *= 2
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -87,11 +89,43 @@ class Caller:
             raise Unavailable(f"this client of {self.address} is closed; make another with visavis.connect")
 
 
-def _read(path: str) -> bytes:
+def _pause_asked(error: grpc.RpcError) -> float | None:
+    """Seconds that the server asks to wait before the call is repeated, 0 where it has no wish; None: not at all."""
+    call: grpc.Call = error
+    match call.code():
+        # Cancelled, and not by us: gRPC dropped the call on the server's side because too many waited.
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
+            return 0.0
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            asked = {key: value for key, value in call.trailing_metadata() or ()}.get(PUSHBACK_KEY)
+            return max(int(asked), 0) / 1000 if asked is not None else None
+    return None
+
+
+def _credentials(ca: str, certificate: str, private_key: str) -> grpc.ChannelCredentials | None:
+    if bool(certificate) != bool(private_key):
+        missing = "tls_key" if certificate else "tls_cert"
+        raise _invalid(missing, "is missing; a client's certificate needs both tls_cert and tls_key")
+    if not ca:
+        if certificate:
+            raise _invalid("tls_ca", f"is missing; without TLS no certificate is shown; give a PEM file or {SYSTEM!r}")
+        return None
+    return grpc.ssl_channel_credentials(
+        None if ca == SYSTEM else _read("tls_ca", ca),
+        private_key=_read("tls_key", private_key) if private_key else None,
+        certificate_chain=_read("tls_cert", certificate) if certificate else None,
+    )
+
+
+def _read(name: str, path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise InvalidInput([FieldViolation("tls_ca", f"is {path!r}, which cannot be read: {error.strerror}")]) from None
+        raise _invalid(name, f"is {path!r}, which cannot be read: {error.strerror}") from None
+
+
+def _invalid(field: str, description: str) -> InvalidInput:
+    return InvalidInput([FieldViolation(field, description)])
 
 
 __all__ = ["SYSTEM", "Caller"]

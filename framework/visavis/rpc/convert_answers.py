@@ -22,9 +22,11 @@ from visavis.model import (
     RejectedRow,
     SimilarItem,
     SimilarItems,
+    Snapshot,
     Status,
 )
 from visavis.rpc.convert import optional_time, time_to_proto
+from visavis.upkeep import Backup, Compaction
 
 
 def recommendation_to_proto(answer: Recommendation) -> recommendation_pb.Recommendation:
@@ -108,6 +110,44 @@ def seconds_to_proto(seconds: float) -> Duration:
 
 def seconds_from_proto(duration: Duration) -> float:
     return duration.ToTimedelta().total_seconds()
+
+
+def snapshot_to_proto(copy: Snapshot) -> admin_pb.Snapshot:
+    return admin_pb.Snapshot(byte_count=copy.bytes, sequence=copy.sequence, elapsed=seconds_to_proto(copy.seconds))
+
+
+def snapshot_from_proto(answer: admin_pb.Snapshot, path: str) -> Snapshot:
+    return Snapshot(path, answer.byte_count, answer.sequence, seconds_from_proto(answer.elapsed))
+
+
+def backup_to_proto(copy: Backup) -> admin_pb.Backup:
+    return admin_pb.Backup(
+        byte_count=copy.bytes, sequence=copy.sequence, row_count=copy.rows, elapsed=seconds_to_proto(copy.seconds)
+    )
+
+
+def backup_from_proto(answer: admin_pb.Backup, path: str) -> Backup:
+    return Backup(path, answer.byte_count, answer.sequence, answer.row_count, seconds_from_proto(answer.elapsed))
+
+
+def compaction_to_proto(report: Compaction) -> admin_pb.CompactionReport:
+    return admin_pb.CompactionReport(
+        byte_count_before=report.bytes_before,
+        byte_count_after=report.bytes_after,
+        row_count=report.rows,
+        elapsed=seconds_to_proto(report.seconds),
+        pause=seconds_to_proto(report.pause_seconds),
+    )
+
+
+def compaction_from_proto(report: admin_pb.CompactionReport) -> Compaction:
+    return Compaction(
+        report.byte_count_before,
+        report.byte_count_after,
+        report.row_count,
+        seconds_from_proto(report.elapsed),
+        seconds_from_proto(report.pause),
+    )
 
 
 def fit_report_to_proto(report: FitReport) -> admin_pb.FitReport:
@@ -223,6 +263,10 @@ def status_from_proto(status: admin_pb.GetStatusResponse) -> Status:
 
 
 __all__ = [
+    "backup_from_proto",
+    "backup_to_proto",
+    "compaction_from_proto",
+    "compaction_to_proto",
     "fit_report_from_proto",
     "fit_report_to_proto",
     "import_report_from_proto",
@@ -235,6 +279,8 @@ __all__ = [
     "seconds_to_proto",
     "similar_from_proto",
     "similar_to_proto",
+    "snapshot_from_proto",
+    "snapshot_to_proto",
     "status_from_proto",
     "status_to_proto",
 ]

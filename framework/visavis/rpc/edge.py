@@ -1,7 +1,8 @@
-"""What happens around each call: key, limits, deadline, errors, log. Servicers hold none of it.
+"""What happens around each call: key, limits, deadline, turn, errors, log. Servicers hold none of it.
 
-In this order: is the server ready, is the key good, are there too many calls already, has the deadline passed; then
-the call; then an error becomes a status by the one table, and one line goes to the log.
+In this order: is the key good, is the server ready, are there too many calls already, has the deadline passed, is it
+this call's turn; then the call; then an error becomes a status by the one table, and one line goes to the log. Of
+calls that are refused because there are too many, one line a second tells the number.
 """
 
 from __future__ import annotations
@@ -9,43 +10,89 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from visavis.errors import DeadlineExceeded, InvalidInput, Overloaded, Unavailable, VisavisError
+from visavis.errors import DeadlineExceeded, Forbidden, InvalidInput, Overloaded, Unavailable, VisavisError
 from visavis.rpc.auth import Authenticate
-from visavis.rpc.errors import code_of, to_status
+from visavis.rpc.errors import PUSHBACK_KEY, code_of, to_status
+from visavis.rpc.patience import Patience, patience
+from visavis.rpc.turns import LONGEST_WAIT_S, Turns, busy
 from visavis.rpc.work import deadline
 
 log = logging.getLogger("visavis.rpc")
 _HEALTH = "/grpc.health.v1.Health/"
+_TELL_S = 1.0
+_PAUSES = 64
+STREAM_SHARE = 4
+"""Of `max_concurrent_rpcs`, a quarter may be streams, beside the calls."""
 
 
 class Gate:
-    """Whether calls may come in: shared by all ports of a server."""
+    """Whether calls may come in: shared by all ports of a server.
+
+    Calls with one request and one answer, and streams, have a limit each: many long streams leave room for calls, and
+    many calls for streams.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.running = 0
-        """Calls in progress, the one that asks included."""
+        self.stream_limit = max(1, limit // STREAM_SHARE)
+        self.calls = 0
+        """Calls in progress, the one that asks included; streams apart."""
+        self.streams = 0
+        self.turns = Turns()
+        self.refused: Counter[str] = Counter()
+        """Refused calls that the log has not told yet, by method."""
         self.closed_because = "is warming up"
         """Why no call is taken; empty while the server serves."""
 
-    def check(self) -> None:
+    @property
+    def running(self) -> int:
+        """Calls and streams in progress."""
+        return self.calls + self.streams
+
+    def check(self, *, stream: bool) -> None:
         """Raises `Unavailable` or `Overloaded`."""
         if self.closed_because:
             raise Unavailable(f"the server {self.closed_because}; try again in a moment")
-        if self.running > self.limit:
-            raise Overloaded(
-                f"{self.limit} calls are in progress already (max_concurrent_rpcs); try again after a pause",
-                metadata={"limit": str(self.limit)},
-            )
+        if self.streams > self.stream_limit if stream else self.calls > self.limit:
+            raise self._too_many(stream=stream)
+
+    def refusal(self, method: str) -> Overloaded | None:
+        """Why a unary call that has just come in need not even be read; None: it may have room."""
+        if self.closed_because:
+            return None
+        if self.calls >= self.limit:
+            return self._too_many(stream=False)
+        return busy(LONGEST_WAIT_S) if self.turns.wait_s(method) > LONGEST_WAIT_S else None
+
+    def count_refused(self, method: str) -> None:
+        """Count it; the log tells of it within a second."""
+        if not self.refused:
+            asyncio.get_running_loop().call_later(_TELL_S, self._tell)
+        self.refused[method] += 1
+
+    def _too_many(self, *, stream: bool) -> Overloaded:
+        limit, what = (self.stream_limit, "streams") if stream else (self.limit, "calls")
+        return Overloaded(
+            f"{limit} {what} are in progress already (max_concurrent_rpcs); try again after a pause",
+            metadata={"limit": str(limit)},
+        )
+
+    def _tell(self) -> None:
+        refused, self.refused = self.refused, Counter()
+        for method, calls in refused.items():
+            log.warning("refused", extra={"fields": {"rpc": method, "reason": Overloaded.reason, "calls": calls}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +120,7 @@ class Edge:
         self._gate = gate
         self._authenticate = authenticate
         self._wrapped: dict[str, Any] = {}
+        self._refusing: dict[str, Any] = {}
 
     async def intercept_service(
         self,
@@ -81,12 +129,32 @@ class Edge:
     ) -> Any:
         """The handler of a call, wrapped; made once for each method."""
         method = handler_call_details.method
-        if method not in self._wrapped:
+        self._gate.turns.arrived += 1
+        wrapped = self._wrapped.get(method)
+        if wrapped is None:
             handler = await continuation(handler_call_details)
             if handler is None:
                 return None  # gRPC answers UNIMPLEMENTED
-            self._wrapped[method] = self._wrap(method, handler)
-        return self._wrapped[method]
+            wrapped = self._wrapped[method] = self._wrap(method, handler)
+        if wrapped.unary_unary is not None and not method.startswith(_HEALTH):
+            refusal = self._gate.refusal(method)
+            if refusal is not None:
+                return self._refuse(method, refusal)
+        task = asyncio.current_task()
+        # HTTP fetches its handlers before the gate is open, and then calls them as it likes.
+        if task is not None and not self._gate.closed_because:
+            waiting = Patience(task)
+            waiting.start()
+            patience.set(waiting)
+        return wrapped
+
+    def _refuse(self, method: str, refusal: Overloaded) -> Any:
+        """A handler that refuses before the request is read: much cheaper than an answer."""
+        self._gate.count_refused(method)
+        handler = self._refusing.get(refusal.message)
+        if handler is None:
+            handler = self._refusing[refusal.message] = _refusing(refusal)
+        return handler
 
     def _wrap(self, method: str, handler: Any) -> Any:
         behaviour: Any = next(
@@ -95,15 +163,29 @@ class Edge:
             if value is not None
         )
         receive = self._stream if handler.request_streaming else self._message
+        is_stream = handler.request_streaming or handler.response_streaming
 
         async def answer(request: Any, context: Any) -> Any:
-            async with self._around(method, context) as call:
-                return await behaviour(receive(request, call), context)
+            async with self._around(method, context, is_stream) as call:
+                message = receive(request, call)
+                if not (is_stream or method.startswith(_HEALTH)):
+                    await self._gate.turns.take(method, deadline.get())
+                response = await behaviour(message, context)
+            waiting = patience.get()
+            if waiting is not None:
+                waiting.start()
+            return response
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with self._around(method, context) as call:
+            async with self._around(method, context, is_stream) as call:
+                waiting = patience.get()
                 async for response in behaviour(receive(request, call), context):
+                    if waiting is None:
+                        yield response
+                        continue
+                    waiting.start()
                     yield response
+                    waiting.stop()
 
         make: Any = {
             (False, False): grpc.unary_unary_rpc_method_handler,
@@ -130,15 +212,18 @@ class Edge:
             yield Edge._message(request, call)
 
     @asynccontextmanager
-    async def _around(self, method: str, context: Any) -> AsyncIterator[_Call]:
+    async def _around(self, method: str, context: Any, is_stream: bool) -> AsyncIterator[_Call]:
         call = _Call(method)
         began = time.perf_counter()
         counted = not method.startswith(_HEALTH)
-        if counted:
-            self._gate.running += 1
+        waiting = patience.get()
+        if waiting is not None:
+            waiting.stop()
+        self._gate.calls += counted and not is_stream
+        self._gate.streams += counted and is_stream
         try:
             if counted:
-                self._admit(call, context)
+                self._admit(call, context, is_stream)
             yield call
         except VisavisError as error:
             call.code, call.reason = code_of(error).name, error.reason
@@ -154,13 +239,20 @@ class Edge:
             log.exception("failed", extra={"fields": {"rpc": method}})
             await _abort(context, VisavisError("an internal error; the server's log says more"))
         finally:
-            if counted:
-                self._gate.running -= 1
-            self._log(call, began, counted)
+            self._gate.calls -= counted and not is_stream
+            self._gate.streams -= counted and is_stream
+            if call.reason == Overloaded.reason:
+                self._gate.count_refused(method)
+            else:
+                self._log(call, began, counted)
 
-    def _admit(self, call: _Call, context: Any) -> None:
-        call.key = self._authenticate(context.invocation_metadata() or ())
-        self._gate.check()
+    def _admit(self, call: _Call, context: Any, is_stream: bool) -> None:
+        try:
+            call.key = self._authenticate(call.method, context.invocation_metadata() or ())
+        except Forbidden as error:
+            call.key = error.metadata.get("key_id", "")
+            raise
+        self._gate.check(stream=is_stream)
         left = context.time_remaining()
         if left is not None and left <= 0:
             raise DeadlineExceeded("the deadline passed before the call began; give more time")
@@ -186,9 +278,29 @@ _Interceptor: Any = grpc.aio.ServerInterceptor
 _Interceptor.register(Edge)
 
 
+def _refusing(refusal: Overloaded) -> Any:
+    """A handler whose answers are ready. There are several, for each asks for a pause of another length."""
+    ready = cycle([_abortion(refusal) for _ in range(_PAUSES)])
+
+    async def refuse(_: object, context: Any) -> None:
+        await context.abort(*next(ready))
+
+    return grpc.stream_unary_rpc_method_handler(refuse)
+
+
 async def _abort(context: Any, error: VisavisError) -> None:
-    status: Any = rpc_status.to_status(to_status(error))
-    await context.abort(status.code, status.details, status.trailing_metadata)
+    await context.abort(*_abortion(error))
+
+
+def _abortion(error: VisavisError) -> tuple[grpc.StatusCode, str, Any]:
+    """Code, details and trailers that tell of an error."""
+    told = to_status(error)
+    status: Any = rpc_status.to_status(told)
+    trailers = status.trailing_metadata
+    retry = error_details_pb2.RetryInfo()
+    if any(detail.Unpack(retry) for detail in reversed(told.details)):
+        trailers = (*trailers, (PUSHBACK_KEY, str(retry.retry_delay.ToMilliseconds())))
+    return status.code, status.details, trailers
 
 
 def _parser(parse: Callable[[bytes], Message] | None) -> Callable[[bytes], Message | _Malformed] | None:

@@ -1,11 +1,13 @@
 """The one table from errors to gRPC status codes, and the way back.
 
-A status carries `google.rpc.ErrorInfo` always and `google.rpc.BadRequest` where fields are to blame. Status details
-travel in HTTP/2 trailers, which clients limit to 8 KiB, so long texts and long lists are cut here.
+A status carries `google.rpc.ErrorInfo` always, `google.rpc.BadRequest` where fields are to blame and
+`google.rpc.RetryInfo` where there is too much work. Status details travel in HTTP/2 trailers, which clients limit to
+8 KiB, so long texts and long lists are cut here.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 
 import grpc
@@ -17,6 +19,8 @@ from visavis.errors import FieldViolation, InvalidInput, VisavisError
 
 DOMAIN = "visavis"
 DETAILS_KEY = "grpc-status-details-bin"
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
+"""Trailer that client libraries which repeat calls by themselves obey; `google.rpc.RetryInfo` says the same."""
 
 CODES: dict[type[VisavisError], grpc.StatusCode] = {
     errors.InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
@@ -52,6 +56,7 @@ _VIOLATIONS_BYTES = 2000
 _VIOLATION_BYTES = 300
 _METADATA_BYTES = 800
 _VIOLATION_COUNT = "violation_count"
+_LEAST_PAUSE_S = 0.5
 
 
 def code_of(error: VisavisError) -> grpc.StatusCode:
@@ -72,6 +77,11 @@ def to_status(error: VisavisError) -> status_pb2.Status:
     if isinstance(error, InvalidInput) and error.violations:
         info.metadata[_VIOLATION_COUNT] = str(len(error.violations))
         details.append(_bad_request(error.violations))
+    pause = _pause_s(error)
+    if pause:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(pause * 1000))
+        details.append(retry)
     status = status_pb2.Status(code=code_of(error).value[0], message=_cut(_one_line(error.message), _MESSAGE_BYTES))
     for detail in details:
         packed = AnyMessage()
@@ -125,12 +135,26 @@ def _foreign(code: grpc.StatusCode, details: str, address: str) -> VisavisError:
             return errors.DeadlineExceeded(f"no answer from {address} in the time given; give more time")
         case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in details:
             return InvalidInput(f"the message is too large; send or ask for less at once: {said}")
+        case grpc.StatusCode.CANCELLED:
+            return errors.Overloaded(
+                f"the server at {address} has too much to do and dropped the call; try again later"
+            )
         case grpc.StatusCode.UNIMPLEMENTED:
             return errors.NotFound(
                 f"the server at {address} does not know this call; is it older than this client? {said}"
             )
         case _:
             return _CLASS_BY_CODE.get(code, VisavisError)(f"the server at {address} answered: {said}")
+
+
+def _pause_s(error: VisavisError) -> float:
+    """Seconds after which a call that met too much work may be repeated; 0 for any other error.
+
+    At random around the wait that there was, so that callers who are refused together do not come back together.
+    """
+    if error.reason != errors.Overloaded.reason:
+        return 0.0
+    return max(_LEAST_PAUSE_S, int(error.metadata.get("wait_ms", 0)) / 1000) * random.uniform(0.5, 1.5)
 
 
 def _bad_request(violations: Iterable[FieldViolation]) -> error_details_pb2.BadRequest:
@@ -157,4 +181,4 @@ def _cut(text: str, limit: int) -> str:
     return data[: limit - 3].decode(errors="ignore") + "…"
 
 
-__all__ = ["CODES", "DETAILS_KEY", "DOMAIN", "code_of", "from_call", "from_status", "to_status"]
+__all__ = ["CODES", "DETAILS_KEY", "DOMAIN", "PUSHBACK_KEY", "code_of", "from_call", "from_status", "to_status"]

@@ -1,15 +1,15 @@
-"""Files between a client and its server: sent for an import, received from a snapshot."""
+"""Files between a client and its server: sent for an import, received from a snapshot or a backup."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from visavis.api.v1 import admin_service_pb2 as admin_pb
 from visavis.api.v1 import interaction_service_pb2 as interaction_pb
-from visavis.errors import Conflict, FieldViolation, InvalidInput, NotFound, StoreUnwritable, Unavailable
+from visavis.errors import Conflict, StoreUnwritable, Unavailable
 from visavis.model import Progress
 from visavis.rpc.caller import Caller
 from visavis.rpc.convert import progress_from_proto
@@ -25,14 +25,17 @@ def send_file(
     progress: Callable[[Progress], None] | None,
 ) -> Iterator[interaction_pb.ImportFileResponse]:
     """Send the options and the file; the server's answers. Raises `NotFound` or `InvalidInput` for the file."""
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {path}; check the name", metadata={"path": str(path)}) from None
-    except OSError as error:
-        raise _unreadable(path, error) from None
+    # Here, because it loads what the store needs, and no other call of a client does.
+    from visavis.store.source_files import check_source, plain_name, unchanged
+
+    check_source(path)
+    options.file_name = plain_name(path)
+    # Said, because the server may shorten the name: the rows must be known by it wherever the file is imported.
+    options.source = options.source or options.file_name
+    stream = path.open("rb")
     total = os.fstat(stream.fileno()).st_size
     failures: list[Exception] = []
+    sent_all = threading.Event()
 
     def parts() -> Iterator[interaction_pb.ImportFileRequest]:
         # gRPC runs this in a thread of its own and would swallow what is raised here. A stream that just ended would
@@ -40,11 +43,13 @@ def send_file(
         try:
             yield interaction_pb.ImportFileRequest(options=options)
             sent = 0
-            while chunk := stream.read(_CHUNK_BYTES):
-                yield interaction_pb.ImportFileRequest(chunk=chunk)
-                sent += len(chunk)
-                if progress is not None:
-                    progress(Progress("upload", sent, total))
+            with unchanged(path):
+                while chunk := stream.read(_CHUNK_BYTES):
+                    yield interaction_pb.ImportFileRequest(chunk=chunk)
+                    sent += len(chunk)
+                    if progress is not None:
+                        progress(Progress("upload", sent, total))
+            sent_all.set()
         except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
             failures.append(error)
             yield interaction_pb.ImportFileRequest()
@@ -52,27 +57,39 @@ def send_file(
     with stream:
         try:
             yield from caller.stream(method, parts())
+        except Unavailable as error:
+            if not sent_all.is_set():
+                raise
+            raise Unavailable(
+                f"the import broke off ({error.message}); import the file again when the server runs: what is stored "
+                "already is not stored twice"
+            ) from None
         except Exception:
             if not failures:
                 raise
-            failure = failures[0]
-            raise (_unreadable(path, failure) if isinstance(failure, OSError) else failure) from None
+            raise failures[0] from None
 
 
 def receive_file(
-    answers: Iterator[admin_pb.CreateSnapshotResponse], path: Path, progress: Callable[[Progress], None] | None
-) -> admin_pb.CreateSnapshotResponse:
-    """Write the chunks to the new file `path`; the last answer. Nothing is left under `path` unless all of it came.
+    answers: Iterator[Any],
+    path: Path,
+    event: str,
+    progress: Callable[[Progress], None] | None,
+    *,
+    private: bool = False,
+) -> Any:
+    """Write the chunks to the new file `path`; what the last answer says, which is its `event`.
 
-    Raises `Conflict` when the path is taken, `StoreUnwritable` when it cannot be written.
+    Nothing is left under `path` unless all of it came. `private`: nobody but its owner may read it. Raises `Conflict`
+    when the path is taken, `StoreUnwritable` when it cannot be written.
     """
     if path.exists():
         raise Conflict(f"{path} exists already; give the path of a new file", metadata={"path": str(path)})
     partial = path.with_name(path.name + ".partial")
-    answer = admin_pb.CreateSnapshotResponse()
+    answer = None
     received = 0
     try:
-        with partial.open("wb") as stream:
+        with open(partial, "wb", opener=_private if private else None) as stream:
             for answer in answers:
                 match answer.WhichOneof("event"):
                     case "chunk":
@@ -81,19 +98,19 @@ def receive_file(
                         progress(progress_from_proto(answer.progress))
             stream.flush()
             os.fsync(stream.fileno())
-        if answer.WhichOneof("event") != "snapshot" or answer.snapshot.byte_count != received:
-            raise Unavailable(f"the snapshot broke off after {received} bytes; try again")
+        if answer is None or answer.WhichOneof("event") != event or getattr(answer, event).byte_count != received:
+            raise Unavailable(f"the {event} broke off after {received} bytes; try again")
         partial.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StoreUnwritable(f"{path} cannot be written: {reason}", metadata={"path": str(path)}) from None
     finally:
         partial.unlink(missing_ok=True)
-    return answer
+    return getattr(answer, event)
 
 
-def _unreadable(path: Path, error: OSError) -> InvalidInput:
-    return InvalidInput([FieldViolation("path", f"is {str(path)!r}, which cannot be read: {error.strerror}")])
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 __all__ = ["receive_file", "send_file"]

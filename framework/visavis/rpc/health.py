@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from visavis.errors import NotFound, Overloaded
 
-_MOST_WATCHES = 32  # half of what a port has to spare, so that watches never keep refusals from being told
+_MOST_WATCHES = 32
 _LOOK_S = 0.5
 _Status = health_pb2.HealthCheckResponse
 _Base: Any = health_pb2_grpc.HealthServicer

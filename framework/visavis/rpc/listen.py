@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 
 from visavis.config import Settings
 from visavis.errors import FieldViolation, InvalidInput
 from visavis.rpc.address import is_loopback, join, parse
-from visavis.rpc.auth import read_keys
+from visavis.rpc.key_file import KeyWatch, keys_path
+from visavis.rpc.tls import server_credentials
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """What the settings say. `credentials` None means plaintext; no `keys` means that none is asked for."""
+    """What the settings say. `credentials` None means plaintext."""
 
     host: str
     port: int
     credentials: grpc.ServerCredentials | None
-    keys: dict[str, bytes]
+    keys: KeyWatch
 
     @property
     def loopback(self) -> bool:
@@ -31,21 +31,27 @@ class Listen:
 def listen_from(settings: Settings) -> Listen:
     """Check the settings. Raises `InvalidInput`, also for an address that others reach without TLS and keys."""
     host, port = parse(settings["listen"], "listen")
-    certificate, private_key, keys_file = settings["tls_cert"], settings["tls_key"], settings["api_keys_file"]
-    if bool(certificate) != bool(private_key):
-        missing = "tls_key" if certificate else "tls_cert"
-        raise _invalid(missing, "is missing; TLS needs both tls_cert and tls_key")
-    if not is_loopback(host) and not (certificate and keys_file) and not settings["allow_plaintext"]:
+    credentials = server_credentials(settings)
+    keys = KeyWatch(keys_path(settings))
+    if keys.current() is None:
+        if settings["keys_file"]:
+            raise _invalid(
+                "keys_file", f"is {str(keys.path)!r}, which does not exist; `visavis keys create` makes it with a key"
+            )
+        # A client's certificate says which machine calls, and no scope: it takes no key's place.
+        if not is_loopback(host) and credentials is not None and not settings["allow_plaintext"]:
+            raise _invalid(
+                "listen",
+                f"is {settings['listen']!r}, which other machines can reach, and there are no keys; "
+                "make one: visavis keys create --scopes ingest,decide,read",
+            )
+    if not is_loopback(host) and credentials is None and not settings["allow_plaintext"]:
         raise _invalid(
             "listen",
-            f"is {settings['listen']!r}, which other machines can reach; set tls_cert, tls_key and api_keys_file, "
-            "or say --allow-plaintext",
+            f"is {settings['listen']!r}, which other machines can reach; set tls_cert and tls_key and make a key "
+            "(visavis keys create), or say --allow-plaintext",
         )
-    credentials = None
-    if certificate:
-        pair = (_read("tls_key", private_key), _read("tls_cert", certificate))
-        credentials = grpc.ssl_server_credentials([pair])
-    return Listen(host, port, credentials, read_keys(Path(keys_file)) if keys_file else {})
+    return Listen(host, port, credentials, keys)
 
 
 def bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None) -> int:
@@ -74,13 +80,6 @@ def _why_not(host: str, port: int) -> str:
         reason = error.strerror or str(error)
         return f"that cannot be had ({reason}); stop who uses it, or give another, e.g. 127.0.0.1:0 for a free port"
     return "TLS could not be set up; check that tls_cert and tls_key are a matching pair in PEM form"
-
-
-def _read(name: str, path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise _invalid(name, f"is {path!r}, which cannot be read: {error.strerror}") from None
 
 
 def _invalid(field: str, description: str) -> InvalidInput:

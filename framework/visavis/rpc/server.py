@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -29,10 +29,12 @@ from visavis.api.v1 import (
 )
 from visavis.config import Settings
 from visavis.rpc.address import join
-from visavis.rpc.auth import OWNER, Authenticate, by_keys, digest, nobody_asked
+from visavis.rpc.auth import Authenticate, by_keys, owner_key
 from visavis.rpc.edge import Edge, Gate
 from visavis.rpc.health import Health
+from visavis.rpc.http.listen import http_from
 from visavis.rpc.jobs import Jobs
+from visavis.rpc.keys import OWNER
 from visavis.rpc.listen import bind, listen_from
 from visavis.rpc.logs import log_to_stderr
 from visavis.rpc.servicers.admin import AdminServicer
@@ -48,6 +50,7 @@ from visavis.rpc.work import Work
 
 if TYPE_CHECKING:
     from visavis.engine import Engine
+    from visavis.rpc.http.site import Site
 
 log = logging.getLogger("visavis.rpc")
 
@@ -74,7 +77,35 @@ _READING = {"MessageService", "PluginService", "RecommendationService", "Segment
 
 _add_health: _Register = health_pb2_grpc.add_HealthServicer_to_server
 _METADATA_BYTES = 16 * 1024
-_SPARE_RPCS = 64  # beyond our own limit, so that refused calls and health checks get a real answer
+PATIENCE = {
+    # A client that vanished without a word is asked whether it is there, with calls under way or without.
+    "grpc.keepalive_time_ms": 60_000,
+    "grpc.keepalive_timeout_ms": 20_000,
+    "grpc.http2.ping_timeout_ms": 20_000,  # what gRPC really waits for the answer; a minute unless given
+    "grpc.keepalive_permit_without_calls": 1,
+    # One that asks us must not do so all the time.
+    "grpc.http2.min_ping_interval_without_data_ms": 10_000,
+    "grpc.http2.max_ping_strikes": 2,
+    # One that connects must say that it speaks HTTP/2, and have a use for the connection.
+    "grpc.server_handshake_timeout_ms": 10_000,
+    "grpc.max_connection_idle_ms": 900_000,
+}
+"""How long gRPC bears with connections."""
+
+_SPARE_STREAMS = 64  # of each connection, beyond our own limit, so that refused calls get a real answer
+
+
+class _Unregistered:
+    """Takes handlers for a server, not method by method: one accept for all costs much less than one for each."""
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        self._server.add_generic_rpc_handlers(tuple(handlers))
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler]) -> None:
+        """Nothing: the same handlers are in the generic one."""
 
 
 class Server:
@@ -85,11 +116,16 @@ class Server:
         self._engine = engine
         self._settings = settings or engine.settings
         self._listen = listen_from(self._settings)
+        guarded = self._listen.credentials is not None and self._listen.keys.asked
+        self._http_listen = http_from(self._settings, guarded=guarded)
+        self._site: Site | None = None
         self._token = secrets.token_urlsafe(32)
         self._gate = Gate(self._settings["max_concurrent_rpcs"])
         self._servers: list[grpc.aio.Server] = []
         self.address = ""
         """Where clients connect, once `start` has returned."""
+        self.http_address = ""
+        """Where HTTP/JSON is, e.g. `http://127.0.0.1:8080`; empty where it is off."""
         self.owner_address = ""
         """Where commands on this machine connect with `owner_key`."""
 
@@ -97,6 +133,11 @@ class Server:
     def owner_key(self) -> str:
         """The key that is in the owner file; good at `owner_address` only."""
         return f"{OWNER}.{self._token}"
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether the last call at `address` needed a key; from the first key on, each does."""
+        return self._listen.keys.asked
 
     @property
     def running(self) -> int:
@@ -127,54 +168,68 @@ class Server:
         """
         self._gate.closed_because = "is going down"
         self._health.close()
-        await asyncio.gather(*(server.stop(grace) for server in self._servers))
+        sites = [self._site] if self._site is not None else []
+        await asyncio.gather(*(one.stop(grace) for one in (*self._servers, *sites)))
         await self._jobs.stop()
         await self._work.close()
         log.info("stopped")
 
     async def _open_ports(self) -> None:
         listen = self._listen
-        owner = {OWNER: digest(self._token)}
+        owner = owner_key(self._token)
         plain_loopback = listen.credentials is None and listen.loopback
-        keys = {**listen.keys, **owner} if plain_loopback else listen.keys
-        main = self._make(by_keys(keys) if listen.keys else nobody_asked, reflect=listen.loopback)
+        authenticate = by_keys(listen.keys.current, owner if plain_loopback else None)
+        main = self._make(authenticate, reflect=listen.loopback)
         self._servers.append(main)
         port = bind(main, listen.host, listen.port, listen.credentials)
         self.address = self.owner_address = join(listen.host, port)
         if not plain_loopback:
-            local = self._make(by_keys(owner), reflect=False)
+            local = self._make(by_keys(dict, owner), reflect=False)  # no key but the owner's
             self._servers.append(local)
             self.owner_address = join("127.0.0.1", bind(local, "127.0.0.1", 0, None))
         for server in self._servers:
             await server.start()
+        if self._http_listen is not None:
+            from visavis.rpc.http.site import make_site  # aiohttp is an extra
+
+            # Without the owner's key: it is for gRPC on this machine, and HTTP may be open to others.
+            edge = Edge(self._gate, by_keys(listen.keys.current))
+            self._site = make_site(self._http_listen, self._settings, edge, self._health, self._work, self._register)
+            await self._site.start()
+            self.http_address = self._site.address
 
     def _make(self, authenticate: Authenticate, *, reflect: bool) -> grpc.aio.Server:
         size = self._settings["max_message_mb"] << 20
-        limit = self._settings["max_concurrent_rpcs"]
         edge: Any = Edge(self._gate, authenticate)
         server = grpc.aio.server(
             interceptors=[edge],
-            maximum_concurrent_rpcs=limit + _SPARE_RPCS,
+            # No `maximum_concurrent_rpcs`: it counts calls whose callers do not take their answers, for as long as they
+            # like, and so lets one of them shut out all others. The gate counts those that have something to do.
             options=[
                 ("grpc.so_reuseport", 0),  # two servers on one port would each get a part of the calls
                 ("grpc.max_receive_message_length", size),
                 ("grpc.max_send_message_length", size),
                 ("grpc.max_metadata_size", _METADATA_BYTES),
                 ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
-                ("grpc.max_concurrent_streams", limit + _SPARE_RPCS),
-                ("grpc.keepalive_time_ms", 60_000),
-                ("grpc.keepalive_timeout_ms", 20_000),
-                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-                ("grpc.http2.max_ping_strikes", 2),
+                ("grpc.max_concurrent_streams", self._gate.limit + _SPARE_STREAMS),
+                # Calls of one method that wait to be taken in: gRPC drops those beyond, at random at first, at no cost
+                # to us. A longer queue would answer everybody just after they gave up.
+                ("grpc.server.max_pending_requests", max(1, self._gate.limit // 2)),
+                ("grpc.server.max_pending_requests_hard_limit", max(2, self._gate.limit)),
+                *PATIENCE.items(),
             ],
         )
-        for _, servicer, register in SERVICES:
-            register(servicer(self._shared), server)
-        _add_health(self._health, server)
+        self._register(_Unregistered(server))
         if reflect:
             names = [f"{PACKAGE}.{name}" for name, _, _ in SERVICES]
             reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
         return server
+
+    def _register(self, server: Any) -> None:
+        """Put every service into `server`, or into what collects their handlers."""
+        for _, servicer, register in SERVICES:
+            register(servicer(self._shared), server)
+        _add_health(self._health, server)
 
     def _make_health(self) -> Health:
         names = {name: f"{PACKAGE}.{name}" for name, _, _ in SERVICES}

@@ -14,6 +14,7 @@ from visavis.api.v1 import interaction_service_pb2 as pb
 from visavis.errors import StoreUnwritable
 from visavis.rpc.convert import invalid
 from visavis.rpc.work import Work
+from visavis.store.source_files import plain_name
 
 _BUFFER_BYTES = 1 << 20
 _ROOM_BYTES = 256 << 20  # left free on the disk, for the store's own log and file
@@ -22,15 +23,16 @@ _ROOM_BYTES = 256 << 20  # left free on the disk, for the store's own log and fi
 class Upload:
     """One file in a folder of its own, under the client's name, which errors about the file then give.
 
-    `name` is that name without folders. `limit_mb`: how large the file may be, MiB.
+    `name` is that name without folders, in one line. `limit_mb`: how large the file may be, MiB.
     """
 
     def __init__(self, folder: Path, file_name: str, work: Work, limit_mb: int) -> None:
-        self.name = re.split(r"[\\/]", file_name)[-1]
-        if not self.name or self.name in {".", ".."} or not self.name.isprintable() or len(self.name.encode()) > 255:
+        name = re.split(r"[\\/]", file_name)[-1]
+        if not name or name in {".", ".."} or "\0" in name or len(name.encode()) > 255:
             raise invalid("options.file_name", f"is {file_name[:100]!r}; give a file name such as 'sales.csv'")
         self._folder = Path(tempfile.mkdtemp(dir=folder))
-        self.path = self._folder / self.name
+        self.path = self._folder / name
+        self.name = plain_name(self.path)
         self._work = work
         self._limit_mb = limit_mb
 

@@ -1,13 +1,15 @@
 """The one DuckDB connection of a process, cursors from it, and DuckDB's errors in our words.
 
 A connection is never shared by threads: whoever reads takes a cursor for the call (`Database.cursor`), the
-writer thread keeps one of its own.
+writer thread keeps one of its own. A compaction puts another file in the place of the open one: it waits until nobody
+has a cursor, and holds back those who want one (`Database.alone`, `Database.swap`).
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,24 +38,113 @@ class Database:
             config["memory_limit"] = f"{memory_limit_mb}MiB"
         if threads:
             config["threads"] = threads
-        with duckdb_errors(path):
-            self._connection = duckdb.connect(str(path), config=config)
+        self._config = config
+        self._lost: StoreError | None = None
+        self._gate = threading.Condition()
+        self._shut = False
+        self._given = 0
+        self._held: set[int] = set()
+        """Cursors that somebody has, by their number; `_given` is the number of the last."""
+        self._here = threading.local()
+        self._connection = self._connect()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        with duckdb_errors(self.path):
+            connection = duckdb.connect(str(self.path), config=self._config)
             # The writer checkpoints when it ends. A store that is refused must keep its log: DuckDB would use it up.
-            self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+            connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+            found = self.path.stat()
+            self._identity = found.st_dev, found.st_ino
+            return connection
+
+    def in_place(self) -> bool:
+        """Whether the file that is open still is the one of that name; False when it was moved, deleted or replaced."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def require_in_place(self) -> None:
+        """Raise `StoreError` if the open file is not the one of that name any more."""
+        if not self.in_place():
+            raise StoreError(
+                f"{self.path} was moved, deleted or replaced while it was open; put it back and start again",
+                metadata={"path": str(self.path)},
+            )
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor for one call in one thread, closed afterwards."""
-        cursor = self._connection.cursor()
+        """A cursor for one call in one thread, closed afterwards. Waits while the file is being changed for another."""
+        here = getattr(self._here, "cursors", 0)
+        with self._gate:
+            # Who has one gets another at once: the first would never come back.
+            if not here:
+                self._gate.wait_for(lambda: not self._shut)
+            self._given += 1
+            number = self._given
+            self._held.add(number)
+        self._here.cursors = here + 1
         try:
-            with duckdb_errors(self.path):
-                yield cursor
+            cursor = self.own_cursor()
+            try:
+                with duckdb_errors(self.path):
+                    yield cursor
+            finally:
+                cursor.close()
         finally:
-            cursor.close()
+            self._here.cursors = here
+            with self._gate:
+                self._held.discard(number)
+                self._gate.notify_all()
 
     def own_cursor(self) -> duckdb.DuckDBPyConnection:
-        """A cursor that its caller closes; for the writer thread."""
+        """A cursor that its caller closes, and that nobody waits for; for the writer thread."""
+        if self._lost is not None:
+            raise self._lost
         return self._connection.cursor()
+
+    def wait_for_readers(self, seconds: float) -> bool:
+        """Wait for those who have a cursor now, at most so long; whether all gave it back. Others may have come."""
+        with self._gate:
+            last = self._given
+            return self._gate.wait_for(lambda: not any(number <= last for number in self._held), seconds)
+
+    @contextmanager
+    def alone(self, seconds: float) -> Iterator[bool]:
+        """Hold back whoever wants a cursor while the block runs, and wait at most `seconds` for those who have one.
+
+        Gives whether nobody has one. Two at a time are not foreseen.
+        """
+        with self._gate:
+            self._shut = True
+            quiet = self._gate.wait_for(lambda: not self._held, seconds)
+        try:
+            yield quiet
+        finally:
+            with self._gate:
+                self._shut = False
+                self._gate.notify_all()
+
+    def swap(self, replace: Callable[[], None]) -> None:
+        """Close the file, run `replace`, and open what is there then, also if `replace` failed. Only while `alone`.
+
+        A file that cannot be opened again is an error for everybody from then on.
+        """
+        self.require_in_place()
+        self._connection.close()
+        try:
+            replace()
+        finally:
+            try:
+                self.path.stat()  # DuckDB would make a new one
+                self._connection = self._connect()
+            except (StoreError, duckdb.Error, OSError) as error:
+                self._lost = StoreError(
+                    f"{self.path} could not be opened again after it was compacted; start again ({error})",
+                    metadata={"path": str(self.path)},
+                )
+                raise self._lost from error
 
     def wal_bytes(self) -> int:
         """Size of the write-ahead log."""
@@ -94,6 +185,12 @@ def check_file(path: Path) -> None:
     except PermissionError:
         raise StoreUnwritable(f"{path} may not be read; change its permissions", metadata=metadata) from None
     if len(head) < 12 or head[8:12] != MAGIC:
+        if (side_folder(path) / "high-water").exists():
+            raise StoreDamaged(
+                f"{path} does not begin as a DuckDB file, and was a store by the account of {side_folder(path)}; put "
+                "back a backup or a copy of it",
+                metadata=metadata,
+            )
         what = "is empty" if not head else "is not a DuckDB file"
         raise NotAStore(
             f"{path} {what}, so it is no Visavis store; name another file with --data (a sales file is read by "
@@ -121,14 +218,8 @@ def duckdb_errors(path: Path) -> Iterator[None]:
             raise StoreInUse(
                 f"{path} is open in another process; use that process, or end it ({text})", metadata=metadata
             ) from None
-        if "no space left" in lower or "out of disk" in lower:
-            raise StoreUnwritable(
-                f"the disk that holds {path} is full; free some space and start again", metadata=metadata
-            ) from error
-        if "permission denied" in lower or "read-only" in lower:
-            raise StoreUnwritable(
-                f"{path} may not be written; change its permissions or its folder's", metadata=metadata
-            ) from None
+        if (why := _environment(path, str(error))) is not None:  # the first error may stand on a later line
+            raise why from error
         if "newer version" in lower or "older version of duckdb" in lower or "version number" in lower:
             raise StoreError(
                 f"{path} was written by another version of DuckDB; install that version or a later one ({text})",
@@ -143,6 +234,9 @@ def duckdb_errors(path: Path) -> Iterator[None]:
             metadata=metadata,
         ) from error
     except duckdb.Error as error:
+        # How a COMMIT says it; other errors may repeat what the data says.
+        if isinstance(error, duckdb.TransactionException) and (why := _environment(path, str(error))) is not None:
+            raise why from error
         if type(error) is not duckdb.Error:
             raise
         # DuckDB 2 has no class of its own for damaged data.
@@ -156,11 +250,26 @@ def duckdb_errors(path: Path) -> Iterator[None]:
             raise KeyboardInterrupt from None
         raise
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise StoreUnwritable(
-                f"the disk that holds {path} is full; free some space and start again", metadata=metadata
-            ) from error
+        if error.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE) and error.strerror:
+            raise _environment(path, error.strerror) or error from error
         raise
+
+
+def _environment(path: Path, text: str) -> StoreUnwritable | None:
+    """What an error says of the disk, the permissions or the limits around a store; None if of none of them."""
+    lower = text.replace(str(path), "").lower()
+    metadata = {"path": str(path)}
+    if "no space left" in lower or "out of disk" in lower:
+        return StoreUnwritable(
+            f"the disk that holds {path} is full; free some space and start again", metadata=metadata
+        )
+    if "too many open files" in lower:
+        return StoreUnwritable(
+            f"too many files are open to work on {path}; raise the limit (ulimit -n), or close some", metadata=metadata
+        )
+    if "permission denied" in lower or "read-only" in lower:
+        return StoreUnwritable(f"{path} may not be written; change its permissions or its folder's", metadata=metadata)
+    return None
 
 
 __all__ = ["MAGIC", "Database", "check_file", "duckdb_errors", "wal_path"]

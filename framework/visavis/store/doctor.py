@@ -24,7 +24,7 @@ from visavis.store.database import check_file, duckdb_errors, wal_path
 from visavis.store.high_water import HighWater, check
 from visavis.store.migrations import latest_version, schema_version, table_names
 from visavis.store.owner import read_owner, side_folder
-from visavis.store.store import read_mark
+from visavis.store.store import check_not_gone, read_mark
 
 Level = Literal["ok", "warning", "error"]
 _MIB = 1 << 20
@@ -62,9 +62,9 @@ def _examine(settings: Settings, plugins: Sequence[PluginInfo]) -> Iterator[Find
         data = data.resolve(strict=True)  # DuckDB follows links too, and keeps its log beside the real file
         check_file(data)
     except FileNotFoundError:
-        yield Finding("error", "file", f"{data} does not exist", f"make it: visavis import FILE --data {data}")
+        yield _missing(data)
         return
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # the last one is a loop of links until Python 3.13
         yield Finding("error", "file", f"{data} cannot be reached ({error})", "name another path with --data")
         return
     except VisavisError as error:
@@ -239,6 +239,14 @@ def _generation(connection: duckdb.DuckDBPyConnection) -> Finding:
         "generation",
         f"generation {generation}, fitted {fitted_at:%Y-%m-%d %H:%M} UTC, {later:,} interactions ago",
     )
+
+
+def _missing(data: Path) -> Finding:
+    try:
+        check_not_gone(data.resolve())
+    except VisavisError as error:
+        return _finding("file", error)
+    return Finding("error", "file", f"{data} does not exist", f"make it: visavis import FILE --data {data}")
 
 
 def _duckdb_version(version: str) -> Finding:

@@ -15,6 +15,17 @@ EXCEL_LINE = re.compile(r'"?sep=(.)"?[\r\n]', re.IGNORECASE)
 WINDOWS_SIGNS = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xA0)}
 
 
+def text_encoding(head: bytes) -> str:
+    """`utf-16`, with a mark or without, by the NULs in every other byte; else `utf-8`, as far as one can tell."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    pairs = len(head) // 2
+    high, low = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
+    if 2 * low > pairs > 8 * high:
+        return "utf-16-le"
+    return "utf-16-be" if 2 * high > pairs > 8 * low else "utf-8"
+
+
 def decode(head: bytes, encoding: str) -> str:
     """The head as text; a character cut at its end is left out."""
     try:
@@ -94,4 +105,5 @@ __all__ = [
     "find_delimiter",
     "skip_blank",
     "tell_apart",
+    "text_encoding",
 ]

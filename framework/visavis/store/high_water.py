@@ -54,6 +54,10 @@ class HighWater:
         if len(store_id) > 64:
             raise ValueError(f"the store id {mark.store_id!r} is longer than 64 bytes")
         try:
+            if self._descriptor is not None and not os.fstat(self._descriptor).st_nlink:
+                # The file was deleted under us, perhaps with its folder: a mark in it would be seen by nobody.
+                self.close()
+                self._path.parent.mkdir(mode=0o700, exist_ok=True)
             if self._descriptor is None:
                 self._descriptor = self._open()
             counter = self._counter + 1

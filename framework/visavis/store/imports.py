@@ -1,4 +1,4 @@
-"""Staging of an import: an attached DuckDB file in which rows are read, named by role and checked.
+"""Staging of an import: an attached DuckDB file in which rows are read, and what its columns hold.
 
 Nothing of the store changes here, and no table is made in its file: the staging file is attached to the same
 instance, spills to disk like any other, and is removed when the import ends, however it ends.
@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from visavis.model import RejectedRow
 from visavis.store.parsing import NumberForm, TimeForm, decide_numbers, decide_times, has_dot_groups
-from visavis.store.row_checks import CHECKS, NUMBERS, ROW_REASONS, Plan, checked_rows_sql
-from visavis.store.sources import NESTED, quote, unreadable
+from visavis.store.row_checks import NUMBERS, ROW_REASONS, Plan
+from visavis.store.source_files import quote, unreadable
 from visavis.store.store import Store
 
 if TYPE_CHECKING:
@@ -36,15 +35,6 @@ class ColumnProfile(NamedTuple):
     sample: str = ""
 
 
-class Checked(NamedTuple):
-    """Counts of a checked file. `known` rows were recorded before; `sequence` is the commit up to which that holds."""
-
-    rows: int
-    rejected: Mapping[str, int]
-    known: int
-    sequence: int
-
-
 @contextmanager
 def staging(store: Store, cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Path]]:
     """An empty attached file: the schema's name, and a free path for a link beside it. Removed at the end."""
@@ -58,8 +48,8 @@ def staging(store: Store, cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[s
         yield schema, link
     finally:
         cursor.execute(f"DETACH {schema}")
-        file.unlink(missing_ok=True)
-        link.unlink(missing_ok=True)
+        for left in file.parent.glob(f"{number}.*"):
+            left.unlink()
 
 
 def refuse_if_all_broken(cursor: duckdb.DuckDBPyConnection, schema: str, path: Path) -> None:
@@ -165,89 +155,6 @@ def is_time_zone(cursor: duckdb.DuckDBPyConnection, name: str) -> bool:
     return bool(found[0][0])
 
 
-def check_rows(cursor: duckdb.DuckDBPyConnection, schema: str, plan: Plan) -> Checked:
-    """Make `rows` (every row by role, with its reason if refused), `known` and `rejected` in the staging file."""
-    exponents = dict(cursor.execute("SELECT currency, exponent FROM currencies").fetchall())
-    broken = bool(cursor.execute(f"SELECT count(*) FROM {schema}.broken").fetchall()[0][0])
-    cursor.execute(f"CREATE TABLE {schema}.rows AS {checked_rows_sql(schema, plan, exponents, broken=broken)}")
-    sequence = _find_known(cursor, schema, by_id="id" in plan.places)
-    _list_rejected(cursor, schema)
-    total, known = cursor.execute(
-        f"SELECT (SELECT count(*) FROM {schema}.rows) + (SELECT count(*) FROM {schema}.broken), "
-        f"(SELECT count(*) FROM {schema}.known)"
-    ).fetchall()[0]
-    rejected = cursor.execute(
-        f"SELECT reason, count(*) FROM {schema}.rejected GROUP BY reason ORDER BY count(*) DESC, reason"
-    ).fetchall()
-    return Checked(total, dict(rejected), known, sequence)
-
-
-def rejected_samples(
-    cursor: duckdb.DuckDBPyConnection, schema: str, most: int, fields: Mapping[str, str]
-) -> tuple[RejectedRow, ...]:
-    """The first refused rows; `fields` names the file's column of each role."""
-    found = cursor.execute(
-        f'SELECT "row", reason, role, value FROM {schema}.rejected ORDER BY "row" LIMIT {most}'
-    ).fetchall()
-    return tuple(RejectedRow(row, reason, fields.get(role, role), value) for row, reason, role, value in found)
-
-
-def write_rejects(
-    cursor: duckdb.DuckDBPyConnection, schema: str, names: tuple[str, ...], fields: Mapping[str, str], path: Path
-) -> None:
-    """Write every refused row to a CSV file: row number, reason, field, value, then the file's own columns."""
-    columns = "".join(
-        f', ltrim(w.c{place}, chr({NESTED})) AS "{name.replace(chr(34), chr(34) * 2)}"'
-        for place, name in enumerate(names)
-    )
-    named = "CASE x.role " + "".join(f"WHEN {quote(r)} THEN {quote(n)} " for r, n in fields.items()) + "ELSE x.role END"
-    if not fields:
-        named = "x.role"
-    cursor.execute(
-        f'COPY (SELECT x."row" AS "row", x.reason AS reason, {named} AS field, x.value AS value{columns} '
-        f'FROM {schema}.rejected x LEFT JOIN {schema}.raw w ON w.rowid = x.place ORDER BY x."row") '
-        # Into the file that is there, with its permissions, instead of beside it under a new one.
-        f"TO {quote(str(path))} (FORMAT csv, HEADER true, USE_TMP_FILE false)"
-    )
-
-
-def _find_known(cursor: duckdb.DuckDBPyConnection, schema: str, *, by_id: bool) -> int:
-    """Make `known`: rows that the store has, and repeated ids; answers the commit up to which that holds."""
-    known = (
-        f'CREATE TABLE {schema}.known AS SELECT r."row" FROM {schema}.rows r SEMI JOIN interactions i '
-        "ON i.id_hash = r.id_hash AND i.interaction_id = r.interaction_id WHERE r.reason IS NULL"
-    )
-    if by_id:
-        known += (
-            ' UNION SELECT "row" FROM (SELECT "row", '
-            'row_number() OVER (PARTITION BY interaction_id ORDER BY "row") AS n '
-            f"FROM {schema}.rows WHERE reason IS NULL) WHERE n > 1"
-        )
-    cursor.execute("BEGIN")
-    try:
-        sequence = int(cursor.execute("SELECT sequence FROM store_state").fetchall()[0][0])
-        cursor.execute(known)
-    except BaseException:
-        cursor.execute("ROLLBACK")
-        raise
-    cursor.execute("COMMIT")
-    return sequence
-
-
-def _list_rejected(cursor: duckdb.DuckDBPyConnection, schema: str) -> None:
-    cursor.execute(f"CREATE TABLE {schema}.reasons (code VARCHAR, reason VARCHAR, role VARCHAR)")
-    checks = ", ".join(f"({', '.join(map(quote, check[:3]))})" for check in (*CHECKS, *ROW_REASONS))
-    cursor.execute(f"INSERT INTO {schema}.reasons VALUES {checks}")
-    cursor.execute(
-        f'CREATE TABLE {schema}.rejected AS SELECT r."row", r.place, m.reason, m.role, '
-        f"coalesce(left(ltrim(r.value, chr({NESTED})), 200), '') AS value "
-        f"FROM {schema}.rows r JOIN {schema}.reasons m ON m.code = r.reason "
-        'UNION ALL SELECT b."row", NULL, '
-        "coalesce(m.reason, 'record cannot be read'), '', coalesce(left(b.line, 200), '') "
-        f"FROM {schema}.broken b LEFT JOIN {schema}.reasons m ON m.code = b.error"
-    )
-
-
 def _all_match(cursor: duckdb.DuckDBPyConnection, table: str, column: str, pattern: str) -> bool:
     filled, matching = cursor.execute(
         f"SELECT count({column}), count(*) FILTER (regexp_full_match({column}, {quote(pattern)})) FROM {table}"
@@ -256,14 +163,10 @@ def _all_match(cursor: duckdb.DuckDBPyConnection, table: str, column: str, patte
 
 
 __all__ = [
-    "Checked",
     "ColumnProfile",
-    "check_rows",
     "is_time_zone",
     "make_plan",
     "profile_columns",
     "refuse_if_all_broken",
-    "rejected_samples",
     "staging",
-    "write_rejects",
 ]

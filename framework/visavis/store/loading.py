@@ -1,4 +1,4 @@
-"""From checked rows in a staging file to the table `interactions`: ids to codes, returns to purchases, then chunks.
+"""From checked rows in a staging file to the table `interactions`: ids to codes, then chunk by chunk.
 
 What will be stored (`fresh`) is every row that was not refused and not known before. Codes come from memory by way of
 the writer; here they are only noted down beside the ids, in the staging file.
@@ -6,15 +6,14 @@ the writer; here they are only noted down beside the ids, in the staging file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.store.columns import insert_columns
-from visavis.store.interactions import filled
-from visavis.store.sources import quote
+from visavis.store.source_files import quote
 from visavis.store.writer import Transaction
 
 if TYPE_CHECKING:
@@ -35,33 +34,35 @@ class ItemDetails(NamedTuple):
     currency: str
 
 
-class Candidates(NamedTuple):
-    """Rows that returns may be laid on, and the returns, by group (customer and item) and time.
+class Chunk(NamedTuple):
+    """Rows of `fresh` from `first` to `last` (row numbers, both included), and how many these are."""
 
-    `group` int64, `is_return` bool, `quantity` and `price` float64; `is_fresh` bool: the row is of this file.
-    """
-
-    group: NDArray[np.int64]
-    is_return: NDArray[np.bool_]
-    quantity: NDArray[np.float64]
-    price: NDArray[np.float64]
-    is_fresh: NDArray[np.bool_]
+    first: int
+    last: int
+    rows: int
 
 
 class Loaded(NamedTuple):
-    """What a chunk added. `hashes` uint64 of the interaction ids."""
+    """What a chunk added, in which commit. `hashes` uint64 of the interaction ids."""
 
+    sequence: int
     hashes: NDArray[np.uint64]
     without_customer: int
     returns: int
     linked: int
 
 
-def list_fresh(cursor: duckdb.DuckDBPyConnection, schema: str) -> tuple[int, int]:
-    """List the distinct customers and items of the rows to be stored, in order of appearance; answers how many."""
+def list_fresh(cursor: duckdb.DuckDBPyConnection, schema: str, *, known: int) -> tuple[int, int]:
+    """List the distinct customers and items of the rows to be stored, in order of appearance; answers how many.
+
+    `known`: how many rows the store has already.
+    """
+    # As a table only where that saves work: these rows are read several times.
     cursor.execute(
-        f'CREATE VIEW {schema}.fresh AS SELECT * FROM {schema}.rows ANTI JOIN {schema}.known USING ("row") '
+        f'CREATE TABLE {schema}.fresh AS SELECT * FROM {schema}.rows ANTI JOIN {schema}.known USING ("row") '
         "WHERE reason IS NULL"
+        if known
+        else f"CREATE VIEW {schema}.fresh AS SELECT * FROM {schema}.rows WHERE reason IS NULL"
     )
     counts = []
     for role in ("customer", "item"):
@@ -72,13 +73,18 @@ def list_fresh(cursor: duckdb.DuckDBPyConnection, schema: str) -> tuple[int, int
         cursor.execute(f"CREATE TABLE {schema}.{role}_codes (id VARCHAR, code INTEGER)")
         counts.append(int(cursor.execute(f"SELECT count(*) FROM {schema}.{role}s").fetchall()[0][0]))
     _describe_items(cursor, schema)
+    cursor.execute(f"CREATE TABLE {schema}.links (place BIGINT, reverses_id VARCHAR)")
+    cursor.execute(f"CREATE TABLE {schema}.others (id_hash UBIGINT, interaction_id VARCHAR)")
     return counts[0], counts[1]
 
 
-def fresh_kinds(cursor: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
-    """The kinds of the rows to be stored, in order of appearance."""
-    found = cursor.execute(f'SELECT kind FROM {schema}.fresh GROUP BY kind ORDER BY min("row")').fetchall()
-    return [kind for (kind,) in found]
+def fresh_kinds(cursor: duckdb.DuckDBPyConnection, schema: str, most: int) -> tuple[list[str], int]:
+    """The first `most` kinds of the rows to be stored, in order of appearance, and how many there are."""
+    found = cursor.execute(
+        'SELECT kind, count(*) OVER () FROM (SELECT kind, min("row") AS first FROM '
+        f"{schema}.fresh GROUP BY kind) ORDER BY first LIMIT {most}"
+    ).fetchall()
+    return [kind for kind, _ in found], found[0][1] if found else 0
 
 
 def fresh_customers(cursor: duckdb.DuckDBPyConnection, schema: str, start: int, count: int) -> list[str]:
@@ -112,76 +118,47 @@ def note_kinds(cursor: duckdb.DuckDBPyConnection, schema: str, kinds: Sequence[s
     insert_columns(cursor, f"{schema}.kind_codes", {"kind": kinds, "code": codes})
 
 
-def make_ready(cursor: duckdb.DuckDBPyConnection, schema: str) -> int:
-    """Make `ready`: the rows to be stored with codes for ids, in the order of the file; answers how many."""
-    cursor.execute(
-        f'CREATE TABLE {schema}.ready AS SELECT row_number() OVER (ORDER BY f."row") - 1 AS place, f.interaction_id, '
-        "f.id_hash, coalesce(c.code, -1)::INTEGER AS identity_code, coalesce(i.code, -1)::INTEGER AS item_code, "
-        "k.code AS kind_code, f.kind = 'return' AS is_return, f.kind = 'purchase' AS is_purchase, f.occurred_at, "
-        "f.quantity, f.amount_minor, f.currency, f.rating, f.cost_minor, f.discount_minor, f.tax_minor, f.order_id, "
-        f"{_clean('f.touchpoint')} AS touchpoint "
-        f"FROM {schema}.fresh f LEFT JOIN {schema}.customer_codes c ON c.id = f.customer "
-        f"LEFT JOIN {schema}.item_codes i ON i.id = f.item JOIN {schema}.kind_codes k ON k.kind = f.kind ORDER BY place"
-    )
-    cursor.execute(f"CREATE TABLE {schema}.links (place BIGINT, reverses_id VARCHAR)")
-    return int(cursor.execute(f"SELECT count(*) FROM {schema}.ready").fetchall()[0][0])
+def chunks(cursor: duckdb.DuckDBPyConnection, schema: str, rows: int) -> Iterator[Chunk]:
+    """Cut the rows to be stored into chunks of exactly `rows` (the last one may be smaller), in the order of the file.
 
-
-def return_candidates(cursor: duckdb.DuckDBPyConnection, schema: str, owners: NDArray[np.int32]) -> Candidates:
-    """The returns of the file with all purchases and returns of the same customer and item, in the file and the store.
-
-    `owners` int32 [n_identities] names the customer of each identity: who buys by card may return by account.
+    A whole row group of DuckDB goes straight into the file, anything less by way of its log.
     """
-    cursor.execute(f"CREATE TABLE {schema}.owners (identity_code INTEGER, customer INTEGER)")
-    if len(owners):
-        columns = {"identity_code": np.arange(len(owners), dtype=np.int32), "customer": owners}
-        insert_columns(cursor, f"{schema}.owners", columns)
-    cursor.execute(
-        f"CREATE TABLE {schema}.candidates AS WITH groups AS (SELECT DISTINCT o.customer, r.item_code FROM "
-        f"{schema}.ready r JOIN {schema}.owners o USING (identity_code) WHERE r.is_return AND r.item_code >= 0), "
-        "named AS (SELECT kind_code, kind FROM kinds WHERE kind IN ('purchase', 'return')), "
-        "found AS ("
-        "SELECT r.place, r.interaction_id, o.customer, r.item_code, r.is_return, r.occurred_at, r.quantity, "
-        f"r.amount_minor FROM {schema}.ready r JOIN {schema}.owners o USING (identity_code) "
-        "WHERE r.is_return OR r.is_purchase "
-        "UNION ALL "
-        "SELECT -1, n.interaction_id, o.customer, n.item_code, k.kind = 'return', n.occurred_at, n.quantity, "
-        "n.amount_minor FROM interactions n JOIN named k USING (kind_code) "
-        f"JOIN {schema}.owners o USING (identity_code)"
-        ") SELECT found.* FROM found SEMI JOIN groups USING (customer, item_code) "
-        "ORDER BY customer, item_code, occurred_at, is_return, place, interaction_id"
-    )
-    columns = cursor.execute(
-        "SELECT customer::BIGINT * 2147483648 + item_code AS grouped, is_return, quantity, "
-        f"round(amount_minor / quantity, 6) AS price, place >= 0 AS is_fresh FROM {schema}.candidates ORDER BY rowid"
-    ).fetchnumpy()
-    return Candidates(
-        np.asarray(columns["grouped"], dtype=np.int64),
-        np.asarray(columns["is_return"], dtype=np.bool_),
-        filled(columns["quantity"]),
-        filled(columns["price"]),
-        np.asarray(columns["is_fresh"], dtype=np.bool_),
-    )
+    found = cursor.execute(f'SELECT min("row"), max("row") FROM {schema}.fresh').fetchall()
+    start, end = found[0]
+    width = 4 * rows
+    while start is not None and start <= end:
+        numbers = cursor.execute(
+            f'SELECT "row" FROM {schema}.fresh WHERE "row" >= {start} AND "row" < {start + width} ORDER BY "row"'
+        ).fetchnumpy()["row"]
+        over = start + width > end
+        whole = len(numbers) // rows * rows
+        if not over and not whole:
+            width *= 2  # most rows here are refused or known
+            continue
+        for place in range(0, len(numbers) if over else whole, rows):
+            part = numbers[place : place + rows]
+            yield Chunk(int(part[0]), int(part[-1]), len(part))
+        start = int(numbers[whole]) if whole < len(numbers) and not over else start + width
 
 
-def link_returns(
-    cursor: duckdb.DuckDBPyConnection, schema: str, returns: NDArray[np.int64], purchases: NDArray[np.int64]
-) -> None:
-    """Note down which purchase each return takes back; both int64 [n], rows of the candidates."""
-    if not len(returns):
-        return
-    cursor.execute(f"CREATE TABLE {schema}.pairs (taken BIGINT, bought BIGINT)")
-    insert_columns(cursor, f"{schema}.pairs", {"taken": returns, "bought": purchases})
-    cursor.execute(
-        f"INSERT INTO {schema}.links SELECT t.place, b.interaction_id FROM {schema}.pairs p "
-        f"JOIN {schema}.candidates t ON t.rowid = p.taken JOIN {schema}.candidates b ON b.rowid = p.bought"
-    )
+def note_others(cursor: duckdb.DuckDBPyConnection, schema: str, *, after: int, own: int) -> int:
+    """Note down what others recorded after commit `after`, all but commit `own`; answers the commit up to which."""
+    cursor.execute("BEGIN")
+    try:
+        sequence = int(cursor.execute("SELECT sequence FROM store_state").fetchall()[0][0])
+        cursor.execute(
+            f"INSERT INTO {schema}.others SELECT id_hash, interaction_id FROM interactions "
+            f"WHERE sequence > {after} AND sequence <> {own}"
+        )
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+    cursor.execute("COMMIT")
+    return sequence
 
 
-def load_chunk(
-    tx: Transaction, schema: str, start: int, count: int, *, since: int, source: str, recorded_at: int
-) -> Loaded:
-    """Copy rows `start` … of `ready` into `interactions`, but for those recorded after commit `since`.
+def load_chunk(tx: Transaction, schema: str, chunk: Chunk, *, since: int, source: str, recorded_at: int) -> Loaded:
+    """Copy a chunk of `fresh` into `interactions`, but for what is in `others` or was recorded after commit `since`.
 
     `recorded_at` in microseconds. The transaction must hold nothing else (an exclusive operation).
     """
@@ -189,14 +166,19 @@ def load_chunk(
     cursor.execute(
         "INSERT INTO interactions (sequence, interaction_id, id_hash, identity_code, item_code, kind_code, "
         "occurred_at, quantity, amount_minor, currency, rating, cost_minor, discount_minor, tax_minor, order_id, "
-        f"touchpoint, reverses_id, source, recorded_at) SELECT {tx.sequence}, r.interaction_id, r.id_hash, "
-        "r.identity_code, r.item_code, r.kind_code, r.occurred_at, r.quantity, r.amount_minor, r.currency, r.rating, "
-        "r.cost_minor, r.discount_minor, r.tax_minor, r.order_id, r.touchpoint, l.reverses_id, "
+        f"touchpoint, reverses_id, source, recorded_at) SELECT {tx.sequence}, f.interaction_id, f.id_hash, "
+        "coalesce(c.code, -1), coalesce(i.code, -1), k.code, f.occurred_at, f.quantity, f.amount_minor, f.currency, "
+        f"f.rating, f.cost_minor, f.discount_minor, f.tax_minor, f.order_id, {_clean('f.touchpoint')}, l.reverses_id, "
         f"{quote(source)}, make_timestamp({recorded_at}) "
-        f"FROM {schema}.ready r LEFT JOIN {schema}.links l USING (place) "
-        f"WHERE r.place >= {start} AND r.place < {start + count} AND NOT EXISTS (SELECT 1 FROM interactions n "
-        f"WHERE n.sequence > {since} AND n.id_hash = r.id_hash AND n.interaction_id = r.interaction_id) "
-        "ORDER BY r.place"
+        f'FROM (SELECT * FROM {schema}.fresh WHERE "row" >= {chunk.first} AND "row" <= {chunk.last}) f '
+        f"LEFT JOIN {schema}.customer_codes c ON c.id = f.customer LEFT JOIN {schema}.item_codes i ON i.id = f.item "
+        f"JOIN {schema}.kind_codes k ON k.kind = f.kind "
+        f"LEFT JOIN (SELECT * FROM {schema}.links WHERE place >= {chunk.first} AND place <= {chunk.last}) l "
+        'ON l.place = f."row" '
+        f"WHERE NOT EXISTS (SELECT 1 FROM {schema}.others o WHERE o.id_hash = f.id_hash AND "
+        "o.interaction_id = f.interaction_id) AND NOT EXISTS (SELECT 1 FROM interactions n "
+        f"WHERE n.sequence > {since} AND n.id_hash = f.id_hash AND n.interaction_id = f.interaction_id) "
+        'ORDER BY f."row"'
     )
     added = cursor.execute(
         "SELECT id_hash, identity_code < 0 AS nobody, kind = 'return' AS returned, reverses_id IS NOT NULL AS linked "
@@ -204,6 +186,7 @@ def load_chunk(
     ).fetchnumpy()
     nobody = np.asarray(added["nobody"], dtype=np.bool_)
     return Loaded(
+        tx.sequence,
         np.asarray(added["id_hash"], dtype=np.uint64),
         int(nobody.sum()),
         int((np.asarray(added["returned"], dtype=np.bool_) & ~nobody).sum()),
@@ -238,17 +221,16 @@ def _clean(column: str) -> str:
 
 
 __all__ = [
-    "Candidates",
+    "Chunk",
     "ItemDetails",
     "Loaded",
+    "chunks",
     "fresh_customers",
     "fresh_items",
     "fresh_kinds",
-    "link_returns",
     "list_fresh",
     "load_chunk",
-    "make_ready",
     "note_codes",
     "note_kinds",
-    "return_candidates",
+    "note_others",
 ]

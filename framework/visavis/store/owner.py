@@ -123,8 +123,18 @@ def side_folder(data: Path) -> Path:
 
     DuckDB follows links too: it keeps the write-ahead log beside the real file.
     """
-    real = data.resolve()
+    real = real_path(data)
     return real.with_name(real.name + ".d")
+
+
+def real_path(data: Path) -> Path:
+    """Where the store `data` lies, links followed; it need not be there. Raises `StoreUnwritable` for a loop."""
+    try:
+        return data.resolve()
+    except (OSError, RuntimeError):  # until Python 3.13 a RuntimeError
+        raise StoreUnwritable(
+            f"{data} is a link that leads back to itself; name another path", metadata={"path": str(data)}
+        ) from None
 
 
 def read_owner(folder: Path) -> OwnerInfo | None:
@@ -218,6 +228,8 @@ def _in_use(data: Path, info: OwnerInfo) -> StoreInUse:
         way_out = "commands and clients reach it through that server; or stop that process"
     elif (info.pid, info.host) == (os.getpid(), socket.gethostname()):
         way_out = "that is this very process: close the store before it is opened again"
+    elif info.purpose == "visavis serve":
+        way_out = "it is about to serve: try again in a moment"
     else:
         way_out = "it serves nobody: wait until it ends, or stop it"
     return StoreInUse(
@@ -237,6 +249,8 @@ def _unwritable(folder: Path, error: OSError) -> StoreUnwritable:
         way_out = f"make the folder {folder.parent} first"
     elif error.errno in (errno.ENOSPC, errno.EDQUOT):
         way_out = "free some space"
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        way_out = "raise the limit of open files (ulimit -n)"
     else:
         way_out = "a store needs a folder that it may write"
     return StoreUnwritable(f"{folder} cannot be used ({error.strerror}); {way_out}", metadata={"path": str(folder)})
@@ -256,4 +270,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)
 
 
-__all__ = ["Owner", "OwnerInfo", "read_owner", "side_folder"]
+__all__ = ["Owner", "OwnerInfo", "read_owner", "real_path", "side_folder"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from visavis.store.sources import quote
+from visavis.store.source_files import quote
 
 if TYPE_CHECKING:
     import duckdb

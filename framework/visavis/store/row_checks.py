@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from visavis.store.parsing import ISO, NumberForm, TimeForm
-from visavis.store.sources import NESTED, quote
+from visavis.store.source_files import NESTED, quote
 
 TEXTS = ("customer", "item", "order", "id", "touchpoint", "name", "category", "brand", "kind", "currency", "time_zone")
 NUMBERS = ("quantity", "price", "amount", "cost", "discount", "tax", "rating")
@@ -160,29 +160,33 @@ ROW_REASONS: tuple[Check, ...] = (
 """Reasons for records that could not be split, by DuckDB's name of the fault."""
 
 
-def checked_rows_sql(schema: str, plan: Plan, exponents: Mapping[str, int], *, broken: bool) -> str:
-    """A SELECT with one row for each row of `raw`: values by role, `interaction_id`, and `reason` (a code) or NULL.
+def checked_rows_sql(
+    schema: str, plan: Plan, exponents: Mapping[str, int], start: int, end: int, *, broken: bool
+) -> str:
+    """A SELECT with one row for each row of `raw` from rowid `start` to before `end`: values by role,
+    `interaction_id`, and `reason` (a code) or NULL.
 
     Amounts: the column `amount` is the whole line; else quantity x price less discount and tax, which are of the
     line (their sign does not matter); `cost` is of one unit, like `price`. Rounded half to even, in decimals.
-    Row numbers count records, with the broken ones if there are any.
+    Row numbers count records, with the broken ones if there are any. Equal rows are told apart by `repeated`.
     """
-    source = f"{schema}.raw w JOIN numbered f ON f.place = w.rowid"
-    number = "w.rowid + 1"
+    here = f"rowid >= {start} AND rowid < {end}"
+    source = (
+        f"(SELECT rowid AS place, * FROM {schema}.raw WHERE {here}) w LEFT JOIN (SELECT * FROM {schema}.repeated "
+        f"WHERE place >= {start} AND place < {end}) f ON f.place = w.place"
+    )
+    number = "w.place + 1"
     if broken:
         # A broken record is missing in raw: those before a row move its number up.
         source += (
-            f' ASOF LEFT JOIN (SELECT before, max(n) AS n FROM (SELECT "row" - row_number() OVER (ORDER BY "row") AS '
-            f'before, row_number() OVER (ORDER BY "row") AS n FROM {schema}.broken) GROUP BY before) s '
-            "ON w.rowid >= s.before"
+            f" ASOF LEFT JOIN (SELECT * FROM {schema}.shifts WHERE before < {end} AND before >= coalesce("
+            f"(SELECT max(before) FROM {schema}.shifts WHERE before <= {start}), 0)) s ON w.place >= s.before"
         )
         number += " + coalesce(s.n, 0)"
+    fingerprint = "NULL" if "id" in plan.places else f"md5({row_text(plan)})"
     return f"""
-WITH numbered AS (
-    SELECT place, base, row_number() OVER (PARTITION BY base ORDER BY place) AS ordinal
-    FROM (SELECT rowid AS place, {_fingerprint(plan)} AS base FROM {schema}.raw)
-), texts AS (
-    SELECT {number} AS "row", w.rowid AS place, f.base, f.ordinal, {_texts(plan)}
+WITH texts AS (
+    SELECT {number} AS "row", w.place, {fingerprint} AS base, coalesce(f.ordinal, 1) AS ordinal, {_texts(plan)}
     FROM {source}
 ), parsed AS (
     SELECT *, {_numbers(plan)}, {_kind(plan)} AS kind_w, {_currency(plan)} AS currency_w,
@@ -226,11 +230,12 @@ FROM judged
 """
 
 
-def _fingerprint(plan: Plan) -> str:
+def row_text(plan: Plan) -> str:
+    """SQL: all that a row of `raw` says, and its source, as one text; the row's id is made of it."""
     # By name and without what is empty: a file that gains a column, or changes their order, has its old rows unchanged.
     named = sorted((name, place) for place, name in enumerate(plan.names))
     columns = ", ".join(f"{quote(name)} || chr(30) || c{place}" for name, place in named)
-    return f"md5(concat_ws(chr(31), {quote(plan.source)}, {columns}))"
+    return f"concat_ws(chr(31), {quote(plan.source)}, {columns})"
 
 
 def _texts(plan: Plan) -> str:
@@ -342,4 +347,5 @@ __all__ = [
     "Check",
     "Plan",
     "checked_rows_sql",
+    "row_text",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import threading
 import uuid
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -11,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from visavis.config import Settings
-from visavis.errors import NotAStore, NotFound, StoreUnwritable
-from visavis.store.database import Database, check_file
+from visavis.errors import NotAStore, NotFound, StoreBehind, StoreDamaged, StoreError, StoreUnwritable
+from visavis.store.database import Database, check_file, wal_path
 from visavis.store.high_water import HighWater, Mark, check
 from visavis.store.migrations import migrate, table_names
-from visavis.store.owner import Owner, side_folder
+from visavis.store.owner import Owner, read_owner, real_path, side_folder
 from visavis.store.writer import Writer, WriterOptions
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("visavis.store")
 SCRATCH = ("tmp", "uploads", "imports", "building")
 """Folders beside the store that a crash may leave full; emptied at open."""
+COMPACTING = ".compacting"
+RESTORING = ".restoring"
+"""What is added to the store's name for a file that a compaction or a restore makes; removed at open."""
 
 
 class Store:
@@ -45,15 +50,19 @@ class Store:
         self.schema_version = schema_version
         self.warnings = warnings
         self.owner = owner
-        self._database = database
+        self.database = database
+        self.compacting = threading.Lock()
+        """Held by the one compaction that may run."""
         self._high_water = high_water
-        self._closed = False
+        self.closed = False
 
     @classmethod
     def open(cls, path: Path, settings: Settings, *, purpose: str = "python", create: bool = True) -> Self:
         """Open the store at `path`, making it if `create`. Raises a `StoreError` that says what to do."""
         # The real file, because DuckDB keeps the log beside that one.
-        path = path.resolve()
+        path = real_path(path)
+        _check_restored(path)
+        check_not_gone(path)
         if not create and not path.exists():
             raise NotFound(
                 f"there is no store at {path}; make one with `visavis import FILE --data {path.name}`, or name another "
@@ -68,6 +77,7 @@ class Store:
         try:
             for name in SCRATCH:
                 shutil.rmtree(folder / name, ignore_errors=True)
+            leftovers = _remove_leftovers(path)
             database = Database(path, memory_limit_mb=settings["memory_limit_mb"], threads=settings["threads"])
         except BaseException:
             owner.release()
@@ -75,10 +85,10 @@ class Store:
         high_water = HighWater(folder)
         try:
             with database.cursor() as cursor:
-                warnings: tuple[str, ...] = ()
+                warnings = leftovers
                 if _is_store(cursor, path):
                     # Before any migration: its checkpoint would use up the log that may hold what is missing.
-                    warnings = check(high_water.read(), read_mark(cursor))
+                    warnings += check(high_water.read(), read_mark(cursor))
                 version = _migrate(cursor, path)
                 mark = read_mark(cursor)
             high_water.write(mark)
@@ -99,7 +109,7 @@ class Store:
 
     def cursor(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A cursor for one call in one thread."""
-        return self._database.cursor()
+        return self.database.cursor()
 
     @property
     def mark(self) -> Mark:
@@ -107,7 +117,14 @@ class Store:
         return self.writer.mark
 
     def wal_bytes(self) -> int:
-        return self._database.wal_bytes()
+        return self.database.wal_bytes()
+
+    def file_bytes(self) -> int:
+        """Size of the file; 0 if it was taken away."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def scratch(self, name: str) -> Path:
         """A folder beside the store for short-lived files; one of `SCRATCH`."""
@@ -117,11 +134,13 @@ class Store:
 
     def close(self) -> None:
         """Write what is queued, checkpoint, close, give the store free. Idempotent."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
-        self.writer.close()
-        self._database.close()
+        self.closed = True
+        # A compaction sees `closed` at its next step, and removes what it made while the store is still ours.
+        with self.compacting:
+            self.writer.close()
+        self.database.close()
         self._high_water.close()
         self.owner.release()
 
@@ -146,7 +165,63 @@ def make_side_folder(path: Path) -> Path:
             f"{folder} cannot be made ({error.strerror}); a store needs a folder that may be written",
             metadata={"path": str(path)},
         ) from None
+    if not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise StoreUnwritable(
+            f"{path.parent} may not be written, and the log lies there, beside the store; change its permissions",
+            metadata={"path": str(path)},
+        )
     return folder
+
+
+def _check_restored(path: Path) -> None:
+    """A restore that was broken off between the old file and the new one must not end in a new, empty store."""
+    restoring = path.with_name(path.name + RESTORING)
+    if not path.exists() and restoring.exists() and read_owner(side_folder(path)) is None:
+        raise StoreError(
+            f"the restore of {path} was broken off, and what was there before lies in {side_folder(path) / 'aside'}; "
+            f"do it again: visavis restore FILE --replace --data {path}",
+            metadata={"path": str(path)},
+        )
+
+
+def check_not_gone(path: Path) -> None:
+    """Refuse to begin anew where a store was: what it held would be forgotten without a word."""
+    if path.exists():
+        return
+    folder = side_folder(path)
+    mark = HighWater(folder).read()
+    if mark is not None and mark.sequence:
+        commits = "1 commit" if mark.sequence == 1 else f"{mark.sequence:,} commits"
+        raise StoreBehind(
+            f"{path} is gone, and held {commits} by the account of {folder}; put it back, or a backup of "
+            f"it; to begin anew, move {folder} away",
+            metadata={"path": str(path), "acknowledged_sequence": str(mark.sequence)},
+        )
+    log_file = wal_path(path)
+    if log_file.exists():
+        # DuckDB would take it for the new file's, or remove it.
+        raise StoreDamaged(
+            f"{path} is gone, but its write-ahead log {log_file} is there; put the file back, or a backup of it; to "
+            "begin anew, move the log away",
+            metadata={"path": str(path)},
+        )
+
+
+def _remove_leftovers(path: Path) -> tuple[str, ...]:
+    """Remove what a killed compaction or restore left; the store was not changed by it. Answers warnings."""
+    warnings = []
+    for suffix, what in ((COMPACTING, "compaction"), (RESTORING, "restore")):
+        file = path.with_name(path.name + suffix)
+        for left in (file, wal_path(file)):
+            if not left.exists():
+                continue
+            try:
+                left.unlink()
+            except OSError as error:
+                warnings.append(f"{left} is left over from a {what} and cannot be removed ({error.strerror})")
+            else:
+                warnings.append(f"a {what} was broken off; what it left was removed: {left}")
+    return tuple(warnings)
 
 
 def read_mark(cursor: duckdb.DuckDBPyConnection) -> Mark:
@@ -184,4 +259,13 @@ def _migrate(cursor: duckdb.DuckDBPyConnection, path: Path) -> int:
     return version
 
 
-__all__ = ["SCRATCH", "Store", "make_side_folder", "read_mark", "read_muted"]
+__all__ = [
+    "COMPACTING",
+    "RESTORING",
+    "SCRATCH",
+    "Store",
+    "check_not_gone",
+    "make_side_folder",
+    "read_mark",
+    "read_muted",
+]

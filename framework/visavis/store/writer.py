@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -87,6 +87,14 @@ class Operation(Generic[T]):
     future: Future[T] = field(default_factory=Future)
 
 
+@dataclass(slots=True)
+class _Pause(Generic[T]):
+    """Work in the writer's place, between two transactions."""
+
+    work: Callable[[], T]
+    future: Future[T] = field(default_factory=Future)
+
+
 @dataclass(frozen=True, slots=True)
 class WriterOptions:
     """`linger_s`: wait for company. `group_rows`: leave at once. `queue_rows`: refuse beyond. Sizes in rows."""
@@ -111,12 +119,14 @@ class Writer:
         self.applied = mark.sequence
         """Number of the last commit that memory holds."""
         self._options = options
-        self._queue: queue.SimpleQueue[Operation[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Operation[Any] | _Pause[Any] | None] = queue.SimpleQueue()
         self._queued_rows = 0
         self._count_lock = threading.Lock()
         self._closing = False
         self._checkpoint_at = 0.0
         """Not before this moment of `time.monotonic()`; 0: the last one went well."""
+        self._logged = False
+        """Whether anything was committed since the last checkpoint."""
         self._failure: VisavisError | None = None
         self._applied = threading.Condition()
         self._cursor = database.own_cursor()
@@ -145,6 +155,29 @@ class Writer:
             self._queue.put(operation)
         return operation.future
 
+    def pause(self, work: Callable[[], T]) -> T:
+        """Run `work` in the writer thread, between two transactions; it may put another file of the same rows there."""
+        if threading.current_thread() is self._thread:
+            raise StoreError("the writer cannot wait for itself; do it in a thread")
+        pause = _Pause(work)
+        with self._count_lock:
+            if self._failure is not None:
+                raise self._failure
+            if self._closing:
+                raise Unavailable("the store is closing; open it again, or ask the next server")
+            self._queue.put(pause)
+        try:
+            return pause.future.result()
+        except KeyboardInterrupt:
+            # What has begun ends, before the caller clears up behind it.
+            if not pause.future.cancel():
+                wait([pause.future])
+            raise
+
+    def stop(self, failure: VisavisError) -> None:
+        """Take nothing more, because of `failure`: what is on the disk is in doubt."""
+        self._fail(failure)
+
     def run(self, operation: Operation[T]) -> T:
         """Submit and wait."""
         if threading.current_thread() is self._thread:
@@ -169,7 +202,7 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        held: Operation[Any] | None = None
+        held: Operation[Any] | _Pause[Any] | None = None
         open_ = True
         while open_:
             first = held
@@ -182,6 +215,9 @@ class Writer:
                     continue
             if first is None:
                 break
+            if isinstance(first, _Pause):
+                self._stand_aside(first)
+                continue
             group = [first]
             if not first.exclusive:
                 open_, held = self._gather(group)
@@ -191,7 +227,28 @@ class Writer:
         self._checkpoint(1)
         self._cursor.close()
 
-    def _gather(self, group: list[Operation[Any]]) -> tuple[bool, Operation[Any] | None]:
+    def _stand_aside(self, pause: _Pause[Any]) -> None:
+        if not pause.future.set_running_or_notify_cancel():
+            return
+        if self._failure is not None:
+            pause.future.set_exception(self._failure)
+            return
+        self._cursor.close()
+        failure, outcome = None, None
+        try:
+            outcome = pause.work()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller's future
+            failure = error
+        try:
+            self._cursor = self._database.own_cursor()
+        except StoreError as error:
+            self._fail(error)
+        if failure is not None:
+            pause.future.set_exception(failure)
+        else:
+            pause.future.set_result(outcome)
+
+    def _gather(self, group: list[Operation[Any]]) -> tuple[bool, Operation[Any] | _Pause[Any] | None]:
         """Fill `group` until the linger is over or it is large. Answers (still open, an exclusive one met)."""
         rows = group[0].rows
         end = time.monotonic() + self._options.linger_s
@@ -202,7 +259,7 @@ class Writer:
                 return True, None
             if following is None:
                 return False, None
-            if following.exclusive:
+            if isinstance(following, _Pause) or following.exclusive:
                 return True, following
             group.append(following)
             rows += following.rows
@@ -243,6 +300,12 @@ class Writer:
     def _transact(self, group: list[Operation[Any]]) -> list[Any]:
         if self._failure is not None:
             raise self._failure
+        try:
+            # What is written into a file that is gone would be gone with this process.
+            self._database.require_in_place()
+        except StoreError as error:
+            self._fail(error)
+            raise
         sequence = self.mark.sequence + 1
         transaction = Transaction(self._cursor, sequence)
         try:
@@ -257,6 +320,7 @@ class Writer:
                 participant.rollback()
             self._roll_back(error)
             raise
+        self._logged = True
         self.mark = Mark(self.mark.store_id, self.mark.lineage, sequence)
         try:
             self._high_water.write(self.mark)
@@ -287,39 +351,48 @@ class Writer:
             raise
 
     def _roll_back(self, error: BaseException) -> None:
+        if isinstance(error, StoreError) and isinstance(error.__cause__, duckdb.FatalException):
+            self._fail(error)
+            return
         try:
             self._cursor.execute("ROLLBACK")
         except duckdb.TransactionException:
             pass  # the failed COMMIT has already ended it
         except duckdb.Error as second:
-            self._fail(StoreError(f"{self._database.path} takes no more writes; `visavis doctor` says more ({second})"))
-        if isinstance(error, StoreError) and isinstance(error.__cause__, duckdb.FatalException):
-            self._fail(error)
+            told = str(second).partition("\n")[0]
+            self._fail(StoreError(f"{self._database.path} takes no more writes; `visavis doctor` says more ({told})"))
 
     def _fail(self, failure: VisavisError) -> None:
         with self._count_lock:
             if self._failure is not None:
                 return
             self._failure = failure
-        log.critical("the writer stopped: %s", failure)
+        # Without the error's text: DuckDB quotes the row that a constraint refused.
+        log.critical("the writer stopped: %s; `visavis doctor` says more", failure.reason)
         with self._applied:
             self._applied.notify_all()
 
     def _checkpoint(self, at_bytes: int) -> None:
         if self._failure is not None or time.monotonic() < self._checkpoint_at:
             return
-        if self._database.wal_bytes() < at_bytes:
+        size = self._database.wal_bytes()
+        # A log that is not there although something was committed was taken away: the file must hold it all.
+        if size < at_bytes and (size or not self._logged):
             return
         try:
             with duckdb_errors(self._database.path):
                 self._cursor.execute("CHECKPOINT")
         except (StoreError, duckdb.Error) as error:
+            if isinstance(error, StoreError) and isinstance(error.__cause__, duckdb.FatalException):
+                self._fail(error)  # DuckDB does nothing more; what was acknowledged is in the log
+                return
             # Nothing is lost, the log only grows. A snapshot holds it for minutes, so not every commit tries again.
             if not self._checkpoint_at:
                 log.warning("checkpoint put off, it is tried again: %s", error)
             self._checkpoint_at = time.monotonic() + self.CHECKPOINT_RETRY_S
         else:
             self._checkpoint_at = 0.0
+            self._logged = False
 
 
 __all__ = ["Operation", "Participant", "Transaction", "Writer", "WriterOptions"]

@@ -23,7 +23,8 @@ def serve(engine: Engine, *, grace: float = 1.0, **settings: Any) -> Iterator[Se
         with visavis.open(path) as engine, serve(engine) as server, visavis.connect(server.address) as client:
             client.recommend("17850")
 
-    `settings` take the place of the engine's own; `listen` is `127.0.0.1:0` unless given. The engine stays open.
+    `settings` take the place of the engine's own; `listen` is `127.0.0.1:0` unless given. `http_listen="127.0.0.1:0"`
+    serves HTTP/JSON, too, at `server.http_address`. The engine stays open.
     Raises what `Server.start` raises. `grace`: seconds that running calls get at the end.
     """
     from visavis.rpc.server import Server

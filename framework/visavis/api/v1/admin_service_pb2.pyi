@@ -76,6 +76,60 @@ class Snapshot(_message.Message):
     elapsed: _duration_pb2.Duration
     def __init__(self, byte_count: _Optional[int] = ..., sequence: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
+class CreateBackupRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CreateBackupResponse(_message.Message):
+    __slots__ = ("progress", "chunk", "backup")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    BACKUP_FIELD_NUMBER: _ClassVar[int]
+    progress: _types_pb2.Progress
+    chunk: bytes
+    backup: Backup
+    def __init__(self, progress: _Optional[_Union[_types_pb2.Progress, _Mapping]] = ..., chunk: _Optional[bytes] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ...) -> None: ...
+
+class Backup(_message.Message):
+    __slots__ = ("byte_count", "sequence", "row_count", "elapsed")
+    BYTE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ELAPSED_FIELD_NUMBER: _ClassVar[int]
+    byte_count: int
+    sequence: int
+    row_count: int
+    elapsed: _duration_pb2.Duration
+    def __init__(self, byte_count: _Optional[int] = ..., sequence: _Optional[int] = ..., row_count: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class CompactStoreRequest(_message.Message):
+    __slots__ = ("request_id",)
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    def __init__(self, request_id: _Optional[str] = ...) -> None: ...
+
+class CompactStoreResponse(_message.Message):
+    __slots__ = ("progress", "report")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    progress: _types_pb2.Progress
+    report: CompactionReport
+    def __init__(self, progress: _Optional[_Union[_types_pb2.Progress, _Mapping]] = ..., report: _Optional[_Union[CompactionReport, _Mapping]] = ...) -> None: ...
+
+class CompactionReport(_message.Message):
+    __slots__ = ("byte_count_before", "byte_count_after", "row_count", "elapsed", "pause")
+    BYTE_COUNT_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    BYTE_COUNT_AFTER_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ELAPSED_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_FIELD_NUMBER: _ClassVar[int]
+    byte_count_before: int
+    byte_count_after: int
+    row_count: int
+    elapsed: _duration_pb2.Duration
+    pause: _duration_pb2.Duration
+    def __init__(self, byte_count_before: _Optional[int] = ..., byte_count_after: _Optional[int] = ..., row_count: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., pause: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

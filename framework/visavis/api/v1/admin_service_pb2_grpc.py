@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """Fits, copies and inspects the store.
+    """Fits, copies, compacts and inspects the store.
     """
 
     def __init__(self, channel):
@@ -45,6 +45,16 @@ class AdminServiceStub(object):
                 request_serializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateSnapshotRequest.SerializeToString,
                 response_deserializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateSnapshotResponse.FromString,
                 _registered_method=True)
+        self.CreateBackup = channel.unary_stream(
+                '/visavis.api.v1.AdminService/CreateBackup',
+                request_serializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateBackupRequest.SerializeToString,
+                response_deserializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateBackupResponse.FromString,
+                _registered_method=True)
+        self.CompactStore = channel.unary_stream(
+                '/visavis.api.v1.AdminService/CompactStore',
+                request_serializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CompactStoreRequest.SerializeToString,
+                response_deserializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CompactStoreResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/visavis.api.v1.AdminService/GetStatus',
                 request_serializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.GetStatusRequest.SerializeToString,
@@ -53,7 +63,7 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """Fits, copies and inspects the store.
+    """Fits, copies, compacts and inspects the store.
     """
 
     def Fit(self, request, context):
@@ -68,6 +78,24 @@ class AdminServiceServicer(object):
     def CreateSnapshot(self, request, context):
         """Copies the store, consistently, beside running writes. Streams progress, then the copy's bytes, then what it
         holds. If the caller goes away, the copy is thrown away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBackup(self, request, context):
+        """Copies the store as it is, as of one commit, beside running writes: a backup, to be restored by `visavis restore`. It
+        holds everything, personal data too, and what proves that it is whole. Streams progress, then the backup's bytes,
+        then what it holds. If the caller goes away, the backup is thrown away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompactStore(self, request, context):
+        """Writes the store's file anew: smaller, and without a trace of deleted rows. Calls that write wait for a moment at its
+        end; the others are answered all the time. Streams progress, then the report. If the caller goes away, the work goes
+        on; a server that is told to stop gives it up, and the file stays as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,6 +121,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateSnapshotRequest.FromString,
                     response_serializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateSnapshotResponse.SerializeToString,
             ),
+            'CreateBackup': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateBackup,
+                    request_deserializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateBackupRequest.FromString,
+                    response_serializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateBackupResponse.SerializeToString,
+            ),
+            'CompactStore': grpc.unary_stream_rpc_method_handler(
+                    servicer.CompactStore,
+                    request_deserializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CompactStoreRequest.FromString,
+                    response_serializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.CompactStoreResponse.SerializeToString,
+            ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
                     request_deserializer=visavis_dot_api_dot_v1_dot_admin__service__pb2.GetStatusRequest.FromString,
@@ -107,7 +145,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """Fits, copies and inspects the store.
+    """Fits, copies, compacts and inspects the store.
     """
 
     @staticmethod
@@ -154,6 +192,60 @@ class AdminService(object):
             '/visavis.api.v1.AdminService/CreateSnapshot',
             visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateSnapshotRequest.SerializeToString,
             visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/visavis.api.v1.AdminService/CreateBackup',
+            visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateBackupRequest.SerializeToString,
+            visavis_dot_api_dot_v1_dot_admin__service__pb2.CreateBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompactStore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/visavis.api.v1.AdminService/CompactStore',
+            visavis_dot_api_dot_v1_dot_admin__service__pb2.CompactStoreRequest.SerializeToString,
+            visavis_dot_api_dot_v1_dot_admin__service__pb2.CompactStoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,7 +11,7 @@ from visavis.cli.options import add_command
 from visavis.cli.output import Output
 from visavis.cli.progress import ProgressReport
 from visavis.cli.session import open_shop
-from visavis.errors import NotFound
+from visavis.errors import InvalidInput
 from visavis.model import ImportReport
 
 # Role of the import -> what the option's help says.
@@ -68,9 +68,16 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     """Import the file and say what became of each row."""
     named = {role: getattr(args, f"role_{role}") for role in ROLES if getattr(args, f"role_{role}") is not None}
-    if not Path(args.file).exists():
-        # Before a store is made for nothing.
-        raise NotFound(f"there is no file {args.file}; check the name", metadata={"path": args.file})
+    if args.file == "-":
+        raise InvalidInput(
+            "the standard input is not read, for a file is read more than once; write it to a file first, and import "
+            "that (a file of this name is ./-)",
+            reason="FILE_UNREADABLE",
+            metadata={"path": args.file},
+        )
+    from visavis.store.source_files import check_source
+
+    check_source(Path(args.file))  # before a store is made for nothing
     with open_shop(args, create=True) as shop, ProgressReport(sys.stderr) as progress:
         report = shop.identify.import_file(
             args.file,

@@ -1,4 +1,4 @@
-"""`visavis serve`: answer over gRPC until a stop signal."""
+"""`visavis serve`: answer over gRPC, and over HTTP if asked, until a stop signal."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from visavis.errors import FieldViolation, InvalidInput
 # The settings that have an option; their help is the table's.
 _OPTIONS = (
     "listen",
+    "http_listen",
+    "cors_origins",
     "tls_cert",
     "tls_key",
-    "api_keys_file",
+    "tls_client_ca",
+    "keys_file",
     "allow_plaintext",
     "max_message_mb",
     "max_concurrent_rpcs",
@@ -25,6 +28,7 @@ _OPTIONS = (
     "shutdown_grace_s",
     "log_level",
 )
+_SHORT = {"http_listen": "--http"}
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -35,19 +39,20 @@ def add(commands: Any) -> None:
         "serve",
         run,
         help="answer over gRPC until a stop signal",
-        description="Answer over gRPC until SIGTERM or Ctrl-C. Other addresses than loopback need TLS and keys.",
+        description="Answer over gRPC, and with --http over HTTP/JSON, until SIGTERM or Ctrl-C. "
+        "Other addresses than loopback need TLS and keys.",
         example="visavis serve --data shop.duckdb --listen 127.0.0.1:50051",
     )
     parser.add_argument("--create", action="store_true", help="make an empty store if there is none")
     for setting in SETTINGS:
         if setting.name not in _OPTIONS:
             continue
-        option = f"--{setting.name.replace('_', '-')}"
+        option = _SHORT.get(setting.name, f"--{setting.name.replace('_', '-')}")
         if isinstance(setting.default, bool):
-            parser.add_argument(option, action="store_const", const=True, help=setting.help)
+            parser.add_argument(option, dest=setting.name, action="store_const", const=True, help=setting.help)
         else:
             text = f"{setting.help} (default: {setting.default})" if setting.default != "" else setting.help
-            parser.add_argument(option, metavar="VALUE", help=text)
+            parser.add_argument(option, dest=setting.name, metavar="VALUE", help=text)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
@@ -62,9 +67,13 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
     def serving(server: Server) -> None:
         if out.as_json:
-            out.json({"address": server.address, "data": str(settings.data), "pid": os.getpid()})
+            answer = {"address": server.address, "data": str(settings.data), "pid": os.getpid()}
+            out.json({**answer, "http_address": server.http_address, "asks_for_keys": server.asks_for_keys})
         else:
-            out.line(f"serving {settings.data} at {server.address}; stop with Ctrl-C or `kill {os.getpid()}`")
+            places = f"{server.address} and {server.http_address}" if server.http_address else server.address
+            out.line(f"serving {settings.data} at {places}; stop with Ctrl-C or `kill {os.getpid()}`")
+            if not server.asks_for_keys:
+                out.line("no keys: whoever reaches this address may do everything; `visavis keys create` ends that")
         out.flush()
 
     with open_engine(settings=settings, create=args.create, purpose="visavis serve") as engine:

@@ -1,0 +1,125 @@
+"""Whose turn it is on the event loop: the one queue that calls wait in, so that its length is known.
+
+Left to itself, an event loop runs each call as it takes it in, and the queue grows where nobody sees it: in gRPC,
+first come first served, until every caller is answered just after it gave up. So calls take turns here. Between two
+turns the loop takes in what has come, for a small share of the time that the last turn took; and who would wait for
+too long is told so at once, while there is time to ask again or elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+
+from visavis.errors import DeadlineExceeded, Overloaded
+
+LONGEST_WAIT_S = 5.0
+"""Calls that would wait longer are refused, whatever deadline they have."""
+
+_SHARE = 0.25  # of a turn's time, that may go to taking in and refusing further calls before the next turn
+_QUIET_S = 0.0002  # without a new call, after which none is on its way
+_MARGIN = 2.0  # a wait is an estimate: a caller must have this many times the estimate left
+
+
+class Turns:
+    """Calls wait by kind, first come first served, and the kinds take turns: slow calls do not starve quick ones.
+
+    For one event loop, and from its thread only.
+    """
+
+    def __init__(self) -> None:
+        self.arrived = 0
+        """Calls that came so far; whoever takes calls in counts them here."""
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._cost_s: dict[str, float] = {}
+        self._pacing: asyncio.Task[None] | None = None
+
+    def wait_s(self, kind: str) -> float:
+        """How long a call of this kind would wait now; an estimate."""
+        ahead = len(self._waiting.get(kind, ()))
+        if not ahead:
+            return 0.0
+        return sum(min(ahead, len(queue)) * self._cost_s.get(other, 0.0) for other, queue in self._waiting.items())
+
+    async def take(self, kind: str, until: float | None) -> None:
+        """Wait for a turn; it lasts until the caller next waits for something. `until`: its deadline, monotonic.
+
+        Raises `Overloaded` at once if the wait would be too long, `DeadlineExceeded` if it was.
+        """
+        self._check(kind, until)
+        if self._pacing is None:
+            self._pacing = asyncio.create_task(self._pace(kind, time.monotonic()))
+            return
+        wait = self.wait_s(kind)
+        left = LONGEST_WAIT_S if until is None else min(LONGEST_WAIT_S, (until - time.monotonic()) / _MARGIN)
+        if wait > left:
+            raise busy(wait)
+        queue = self._waiting.setdefault(kind, deque())
+        turn = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in queue:
+                queue.remove(turn)
+            raise
+        self._check(kind, until)
+
+    def _check(self, kind: str, until: float | None) -> None:
+        if until is not None and until - time.monotonic() < self._cost_s.get(kind, 0.0):
+            raise DeadlineExceeded("the deadline is too near for the call to be answered; give more time")
+
+    async def _pace(self, kind: str, began: float) -> None:
+        """Give turns until nobody waits."""
+        try:
+            while True:
+                await self._take_in(time.monotonic() - began)
+                now = time.monotonic()
+                self._learn(kind, now - began)
+                following = self._next()
+                if following is None:
+                    return
+                (kind, turn), began = following, now
+                turn.set_result(None)
+                await asyncio.sleep(0)  # the turn
+        finally:
+            self._pacing = None
+
+    def _learn(self, kind: str, took: float) -> None:
+        """One turn more of this kind. A pause of the whole machine must not make all calls look slow."""
+        cost = self._cost_s.get(kind)
+        self._cost_s[kind] = took if cost is None else cost + 0.1 * (min(took, 4 * cost) - cost)
+
+    async def _take_in(self, spent: float) -> None:
+        now = last = time.monotonic()
+        end = now + spent * _SHARE
+        while now < end and now - last < _QUIET_S:
+            seen = self.arrived
+            await asyncio.sleep(0)
+            now = time.monotonic()
+            if self.arrived != seen:
+                last = now
+
+    def _next(self) -> tuple[str, asyncio.Future[None]] | None:
+        while self._waiting:
+            kind, queue = next(iter(self._waiting.items()))
+            del self._waiting[kind]
+            while queue:
+                turn = queue.popleft()
+                if not turn.done():
+                    if queue:
+                        self._waiting[kind] = queue  # behind the other kinds
+                    return kind, turn
+        return None
+
+
+def busy(wait_s: float) -> Overloaded:
+    """The refusal of a call that would have to wait so long."""
+    return Overloaded(
+        f"the call would wait {wait_s * 1000:.0f} ms for its turn; try again after a pause",
+        metadata={"wait_ms": f"{wait_s * 1000:.0f}"},
+    )
+
+
+__all__ = ["LONGEST_WAIT_S", "Turns", "busy"]

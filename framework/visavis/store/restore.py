@@ -1,0 +1,194 @@
+"""Putting a backup in the place of a store, or where there is none.
+
+The backup is verified, copied beside the target under the name `<target>.restoring`, made a muted store of a new
+lineage, and takes its name last. What was there before is moved to a folder of its own in `aside`, in the store's side
+folder, as a store that can be opened there. Nothing is deleted but caches.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from visavis.errors import Conflict, StoreError, StoreUnwritable, VisavisError
+from visavis.model import Progress
+from visavis.store.backup import Manifest, check_manifest, drop_manifest, opened_backup, verify_backup
+from visavis.store.copying import keep_permissions, remove_database, sync
+from visavis.store.database import duckdb_errors, wal_path
+from visavis.store.doctor import open_read_only, plain_config
+from visavis.store.high_water import HighWater, Mark
+from visavis.store.owner import Owner, real_path, side_folder
+from visavis.store.store import COMPACTING, RESTORING, make_side_folder, read_mark
+
+STATE = ("high-water", "base")
+"""What the side folder holds of a store's contents, beside scratch. Keys, locks and rejected rows stay."""
+_SPARE_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A store that was made of a backup. `made_at` in UTC, `rows` by table.
+
+    `aside` is where the store lies now that was there before; empty if there was none. `missing_commits` counts what
+    that store had acknowledged after the backup; None if it cannot be told.
+    """
+
+    path: str
+    made_at: datetime
+    sequence: int
+    lineage: int
+    rows: Mapping[str, int]
+    aside: str
+    missing_commits: int | None
+
+
+def restore_backup(
+    backup: Path, data: Path, *, replace: bool = False, progress: Callable[[Progress], None] | None = None
+) -> Restored:
+    """Make the store `data` of a backup. It is muted, and of a new lineage, so that what knew the old one notices.
+
+    `replace` moves a store that is there aside; without it, that is a `Conflict`. `progress` hears of the step
+    `verify`, in rows, twice: the backup and the copy. Raises what `verify_backup` raises, `StoreInUse` when a process
+    owns the target, `StoreUnwritable` when its folder is missing, read-only or full; the target is then as it was.
+    """
+    data = real_path(data)
+    manifest = verify_backup(backup, progress)
+    if backup.resolve() == data:
+        raise Conflict(f"{data} is the backup itself; copy it to where the store shall be, or name another with --data")
+    _check_target(data, replace=replace)
+    folder = make_side_folder(data)
+    with Owner.acquire(folder, data=data, purpose="visavis restore"), closing(HighWater(folder)) as high_water:
+        _check_target(data, replace=replace)  # once more, now that nobody can make one
+        acknowledged = high_water.read()
+        before = _mark_of(data)
+        known = [mark for mark in (before, acknowledged) if mark is not None]
+        copy = data.with_name(data.name + RESTORING)
+        was_there = data.exists()
+        with _errors(data):
+            for left in (copy, data.with_name(data.name + COMPACTING)):
+                remove_database(left)
+            try:
+                _check_space(manifest, data)
+                mark = _prepare(backup, copy, known, progress)
+                if data.exists():
+                    keep_permissions(data, copy)
+                aside = _move_aside(data, folder)
+                high_water.write(mark)
+                copy.rename(data)
+                sync(data.parent)
+            except BaseException:
+                # Where a store was and is no more, it shows the next opening that a restore was broken off.
+                if data.exists() or not was_there:
+                    remove_database(copy)
+                raise
+    later = [other.sequence for other in known if other.store_id == mark.store_id]
+    return Restored(
+        path=str(data),
+        made_at=manifest.made_at,
+        sequence=mark.sequence,
+        lineage=mark.lineage,
+        rows=manifest.rows,
+        aside=str(aside) if aside else "",
+        missing_commits=max(0, max(later) - mark.sequence) if later else None,
+    )
+
+
+def _check_target(data: Path, *, replace: bool) -> None:
+    metadata = {"path": str(data)}
+    if data.is_dir():
+        raise Conflict(f"{data} is a folder; name a file with --data", metadata=metadata)
+    if not data.parent.is_dir():
+        raise StoreUnwritable(
+            f"folder {data.parent} does not exist; create it, or name another path", metadata=metadata
+        )
+    for path in (data, wal_path(data)):
+        if not replace and os.path.lexists(path):
+            raise Conflict(
+                f"{path} exists; name another path with --data, or move it aside with --replace", metadata=metadata
+            )
+
+
+def _check_space(manifest: Manifest, data: Path) -> None:
+    free = shutil.disk_usage(data.parent).free
+    if free < manifest.bytes + _SPARE_BYTES:
+        raise StoreUnwritable(
+            f"the backup needs {(manifest.bytes + _SPARE_BYTES) / 2**20:,.0f} MiB in {data.parent}, and "
+            f"{free / 2**20:,.0f} MiB are free; free some space and try again",
+            metadata={"path": str(data)},
+        )
+
+
+def _mark_of(data: Path) -> Mark | None:
+    """The last commit of the store that is there, if it can be read."""
+    if not data.exists():
+        return None
+    try:
+        with open_read_only(data) as connection:
+            return read_mark(connection)
+    except (VisavisError, duckdb.Error):
+        return None  # it may well be the reason for the restore; it is moved aside as it is
+
+
+def _prepare(backup: Path, copy: Path, known: list[Mark], progress: Callable[[Progress], None] | None) -> Mark:
+    """Make a store of a backup, in the file `copy`; answers its mark."""
+    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    os.close(descriptor)
+    shutil.copyfile(backup, copy)
+    sync(copy)
+    with opened_backup(copy) as connection:
+        stored = check_manifest(connection, copy, progress).mark
+    lineage = 1 + max(mark.lineage for mark in (stored, *known) if mark.store_id == stored.store_id)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        duckdb.connect(str(copy), config=plain_config(Path(scratch))) as connection,
+    ):
+        drop_manifest(connection)
+        connection.execute("UPDATE store_state SET lineage = ?, muted = true", [lineage])
+        connection.execute("CHECKPOINT")
+    if wal_path(copy).exists():
+        raise StoreError(f"{wal_path(copy)} is there still; nothing is changed, try again")
+    sync(copy)
+    return Mark(stored.store_id, lineage, stored.sequence)
+
+
+def _move_aside(data: Path, folder: Path) -> Path | None:
+    """Move the store that is there, with its log and its state, to a folder of its own; None if there was nothing."""
+    moving = [path for path in (wal_path(data), data) if os.path.lexists(path)]
+    state = [folder / name for name in STATE if (folder / name).exists()]
+    if not moving and not state:
+        return None
+    aside = folder / "aside" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{data.name}"
+    beside = side_folder(aside / data.name)
+    for made in (aside.parent, aside, beside):
+        made.mkdir(mode=0o700, exist_ok=True)
+    # The log first: left behind, it would be laid on the file that comes.
+    for path in moving:
+        path.rename(aside / path.name)
+    for path in state:
+        path.rename(beside / path.name)
+    for synced in (beside, aside, aside.parent, folder, data.parent):
+        sync(synced)
+    return aside / data.name if data in moving else None
+
+
+@contextmanager
+def _errors(data: Path) -> Iterator[None]:
+    metadata = {"path": str(data)}
+    try:
+        with duckdb_errors(data):
+            yield
+    except OSError as error:
+        raise StoreUnwritable(
+            f"{data} could not be restored ({error.strerror}); look at its folder, then try again", metadata=metadata
+        ) from error
+
+
+__all__ = ["STATE", "Restored", "restore_backup"]
