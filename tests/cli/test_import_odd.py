@@ -206,6 +206,7 @@ def test_two_at_once_through_a_server(run_process: Command, tmp_path: Path) -> N
 
 def test_progress_names_each_step_to_the_end(run: Command, tmp_path: Path) -> None:
     ended = run("import", write(tmp_path / "sales.csv", 2_000), "--data", "new.duckdb")
-    steps = list(dict.fromkeys(line.partition(":")[0] for line in ended.err.splitlines()))
-    assert steps == ["read", "check", "store", "build"]
+    told = dict.fromkeys(line.partition(":")[0] for line in ended.err.splitlines())
+    now_and_then = {"compare", "list", "ids", "returns"}  # told of where they take long
+    assert [step for step in told if step not in now_and_then] == ["read", "check", "store", "build"]
     assert "build: 2,000 of 2,000 (100 %)\n" in ended.err

@@ -107,7 +107,9 @@ def test_what_became_of_each_row(shop: Shop, sales: Path) -> None:
     assert set(report.guessed) == set(report.columns)
     assert report.rejected_by_reason == {"quantity is not a number up to 1e9": 1}
     assert [(s.row, s.field, s.value) for s in report.samples] == [(6, "Quantity", "x")]
-    assert list(dict.fromkeys(step.step for step in steps)) == ["read", "check", "store", "build"]
+    told = dict.fromkeys(step.step for step in steps)
+    now_and_then = {"compare", "list", "ids", "returns"}  # told of where they take long
+    assert [step for step in told if step not in now_and_then] == ["read", "check", "store", "build"]
     assert (steps[-1].done, steps[-1].total) == (5, 5)
     assert shop.select("identity_code, quantity, amount_minor, currency, order_id, source") == [
         (0, 6.0, 1530, "GBP", "1", "sales.csv"),

@@ -316,7 +316,7 @@ def test_too_many_columns(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> 
 
 
 def test_no_file_and_a_folder(cursor: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="does not exist") as caught:
+    with pytest.raises(NotFound, match="there is no file") as caught:
         read(cursor, tmp_path / "none.csv")
     assert caught.value.reason == "FILE_UNREADABLE"
     with pytest.raises(InvalidInput, match="is a folder"):

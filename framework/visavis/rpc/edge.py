@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -24,7 +25,7 @@ from grpc_status import rpc_status
 
 from visavis.errors import DeadlineExceeded, Forbidden, InvalidInput, Overloaded, Unavailable, VisavisError
 from visavis.rpc.auth import Authenticate
-from visavis.rpc.errors import PUSHBACK_KEY, code_of, to_status
+from visavis.rpc.errors import LEAST_PAUSE_S, PUSHBACK_KEY, code_of, to_status
 from visavis.rpc.patience import Patience, patience
 from visavis.rpc.turns import LONGEST_WAIT_S, Turns, busy
 from visavis.rpc.work import deadline
@@ -32,7 +33,9 @@ from visavis.rpc.work import deadline
 log = logging.getLogger("visavis.rpc")
 _HEALTH = "/grpc.health.v1.Health/"
 _TELL_S = 1.0
-_PAUSES = 64
+_COME_BACK = 50.0  # refused callers who wait as they are asked to; so many a second may come back together
+_LONGEST_PAUSE_S = 4.0
+_READY = 32  # refusals of one kind that are made beforehand, each with another pause
 STREAM_SHARE = 4
 """Of `max_concurrent_rpcs`, a quarter may be streams, beside the calls."""
 
@@ -53,6 +56,10 @@ class Gate:
         self.turns = Turns()
         self.refused: Counter[str] = Counter()
         """Refused calls that the log has not told yet, by method."""
+        self.pause_s = LEAST_PAUSE_S
+        """What refused callers are asked to wait, on average: the longer, the more there are."""
+        self._telling = False
+        self._refusing: dict[str, Any] = {}
         self.closed_because = "is warming up"
         """Why no call is taken; empty while the server serves."""
 
@@ -68,21 +75,30 @@ class Gate:
         if self.streams > self.stream_limit if stream else self.calls > self.limit:
             raise self._too_many(stream=stream)
 
-    def refusal(self, method: str) -> Overloaded | None:
-        """Why a unary call that has just come in need not even be read; None: it may have room."""
+    def refusing(self, method: str) -> Any:
+        """A handler that refuses a unary call that has just come in, without reading it; None: there may be room."""
         if self.closed_because:
             return None
         if self.calls >= self.limit:
-            return self._too_many(stream=False)
-        return busy(LONGEST_WAIT_S) if self.turns.wait_s(method) > LONGEST_WAIT_S else None
+            why, error = "calls", self._too_many
+        elif self.turns.wait_s(method) > LONGEST_WAIT_S:
+            why, error = "wait", partial(busy, LONGEST_WAIT_S)
+        else:
+            return None
+        self.count_refused(method)
+        handler = self._refusing.get(why)
+        if handler is None:
+            handler = self._refusing[why] = _refusing(error(), self.pause_s)
+        return handler
 
     def count_refused(self, method: str) -> None:
         """Count it; the log tells of it within a second."""
-        if not self.refused:
-            asyncio.get_running_loop().call_later(_TELL_S, self._tell)
         self.refused[method] += 1
+        if not self._telling:
+            self._telling = True
+            asyncio.get_running_loop().call_later(_TELL_S, self._tell)
 
-    def _too_many(self, *, stream: bool) -> Overloaded:
+    def _too_many(self, *, stream: bool = False) -> Overloaded:
         limit, what = (self.stream_limit, "streams") if stream else (self.limit, "calls")
         return Overloaded(
             f"{limit} {what} are in progress already (max_concurrent_rpcs); try again after a pause",
@@ -91,6 +107,13 @@ class Gate:
 
     def _tell(self) -> None:
         refused, self.refused = self.refused, Counter()
+        # Callers who wait are as many as are refused in a second, times the pause. The root is where it settles.
+        pause_s = (self.pause_s * refused.total() / _TELL_S / _COME_BACK) ** 0.5
+        self.pause_s = min(max(LEAST_PAUSE_S, pause_s), _LONGEST_PAUSE_S)
+        self._refusing.clear()
+        self._telling = bool(refused)
+        if self._telling:
+            asyncio.get_running_loop().call_later(_TELL_S, self._tell)
         for method, calls in refused.items():
             log.warning("refused", extra={"fields": {"rpc": method, "reason": Overloaded.reason, "calls": calls}})
 
@@ -120,7 +143,6 @@ class Edge:
         self._gate = gate
         self._authenticate = authenticate
         self._wrapped: dict[str, Any] = {}
-        self._refusing: dict[str, Any] = {}
 
     async def intercept_service(
         self,
@@ -137,9 +159,9 @@ class Edge:
                 return None  # gRPC answers UNIMPLEMENTED
             wrapped = self._wrapped[method] = self._wrap(method, handler)
         if wrapped.unary_unary is not None and not method.startswith(_HEALTH):
-            refusal = self._gate.refusal(method)
-            if refusal is not None:
-                return self._refuse(method, refusal)
+            refusing = self._gate.refusing(method)
+            if refusing is not None:
+                return refusing
         task = asyncio.current_task()
         # HTTP fetches its handlers before the gate is open, and then calls them as it likes.
         if task is not None and not self._gate.closed_because:
@@ -147,14 +169,6 @@ class Edge:
             waiting.start()
             patience.set(waiting)
         return wrapped
-
-    def _refuse(self, method: str, refusal: Overloaded) -> Any:
-        """A handler that refuses before the request is read: much cheaper than an answer."""
-        self._gate.count_refused(method)
-        handler = self._refusing.get(refusal.message)
-        if handler is None:
-            handler = self._refusing[refusal.message] = _refusing(refusal)
-        return handler
 
     def _wrap(self, method: str, handler: Any) -> Any:
         behaviour: Any = next(
@@ -227,7 +241,7 @@ class Edge:
             yield call
         except VisavisError as error:
             call.code, call.reason = code_of(error).name, error.reason
-            await _abort(context, error)
+            await _abort(context, error, self._gate.pause_s)
         except asyncio.CancelledError:
             call.code = "CANCELLED"
             raise
@@ -278,9 +292,9 @@ _Interceptor: Any = grpc.aio.ServerInterceptor
 _Interceptor.register(Edge)
 
 
-def _refusing(refusal: Overloaded) -> Any:
-    """A handler whose answers are ready. There are several, for each asks for a pause of another length."""
-    ready = cycle([_abortion(refusal) for _ in range(_PAUSES)])
+def _refusing(refusal: Overloaded, pause_s: float) -> Any:
+    """A handler whose answers are ready, several, for each asks for a pause of another length."""
+    ready = cycle([_end_of(refusal, pause_s) for _ in range(_READY)])
 
     async def refuse(_: object, context: Any) -> None:
         await context.abort(*next(ready))
@@ -288,13 +302,13 @@ def _refusing(refusal: Overloaded) -> Any:
     return grpc.stream_unary_rpc_method_handler(refuse)
 
 
-async def _abort(context: Any, error: VisavisError) -> None:
-    await context.abort(*_abortion(error))
+async def _abort(context: Any, error: VisavisError, pause_s: float = LEAST_PAUSE_S) -> None:
+    await context.abort(*_end_of(error, pause_s))
 
 
-def _abortion(error: VisavisError) -> tuple[grpc.StatusCode, str, Any]:
-    """Code, details and trailers that tell of an error."""
-    told = to_status(error)
+def _end_of(error: VisavisError, pause_s: float) -> tuple[grpc.StatusCode, str, Any]:
+    """Code, details and trailers of a call that ends with an error."""
+    told = to_status(error, pause_s)
     status: Any = rpc_status.to_status(told)
     trailers = status.trailing_metadata
     retry = error_details_pb2.RetryInfo()

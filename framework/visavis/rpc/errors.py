@@ -56,7 +56,8 @@ _VIOLATIONS_BYTES = 2000
 _VIOLATION_BYTES = 300
 _METADATA_BYTES = 800
 _VIOLATION_COUNT = "violation_count"
-_LEAST_PAUSE_S = 0.5
+LEAST_PAUSE_S = 0.5
+"""What callers who met too much work are asked to wait, on average, while they are few."""
 
 
 def code_of(error: VisavisError) -> grpc.StatusCode:
@@ -64,8 +65,12 @@ def code_of(error: VisavisError) -> grpc.StatusCode:
     return next(CODES[cls] for cls in type(error).__mro__ if cls in CODES)
 
 
-def to_status(error: VisavisError) -> status_pb2.Status:
-    """The error as `google.rpc.Status`, small enough for trailers."""
+def to_status(error: VisavisError, pause_s: float = LEAST_PAUSE_S) -> status_pb2.Status:
+    """The error as `google.rpc.Status`, small enough for trailers.
+
+    `pause_s`: what a caller who met too much work should wait, on average; ignored for other errors. Each is told
+    another time around it, so that callers who are refused together do not come back together.
+    """
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     left = _METADATA_BYTES
     for key, value in error.metadata.items():
@@ -77,10 +82,10 @@ def to_status(error: VisavisError) -> status_pb2.Status:
     if isinstance(error, InvalidInput) and error.violations:
         info.metadata[_VIOLATION_COUNT] = str(len(error.violations))
         details.append(_bad_request(error.violations))
-    pause = _pause_s(error)
-    if pause:
+    if error.reason == errors.Overloaded.reason:
+        pause_s = max(pause_s, int(error.metadata.get("wait_ms", 0)) / 1000)
         retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMilliseconds(round(pause * 1000))
+        retry.retry_delay.FromMilliseconds(round(pause_s * random.uniform(0.5, 1.5) * 1000))
         details.append(retry)
     status = status_pb2.Status(code=code_of(error).value[0], message=_cut(_one_line(error.message), _MESSAGE_BYTES))
     for detail in details:
@@ -147,16 +152,6 @@ def _foreign(code: grpc.StatusCode, details: str, address: str) -> VisavisError:
             return _CLASS_BY_CODE.get(code, VisavisError)(f"the server at {address} answered: {said}")
 
 
-def _pause_s(error: VisavisError) -> float:
-    """Seconds after which a call that met too much work may be repeated; 0 for any other error.
-
-    At random around the wait that there was, so that callers who are refused together do not come back together.
-    """
-    if error.reason != errors.Overloaded.reason:
-        return 0.0
-    return max(_LEAST_PAUSE_S, int(error.metadata.get("wait_ms", 0)) / 1000) * random.uniform(0.5, 1.5)
-
-
 def _bad_request(violations: Iterable[FieldViolation]) -> error_details_pb2.BadRequest:
     bad = error_details_pb2.BadRequest()
     left = _VIOLATIONS_BYTES
@@ -181,4 +176,4 @@ def _cut(text: str, limit: int) -> str:
     return data[: limit - 3].decode(errors="ignore") + "…"
 
 
-__all__ = ["CODES", "DETAILS_KEY", "DOMAIN", "PUSHBACK_KEY", "code_of", "from_call", "from_status", "to_status"]
+__all__ = ["CODES", "DETAILS_KEY", "DOMAIN", "LEAST_PAUSE_S", "PUSHBACK_KEY", "code_of", "from_call", "from_status", "to_status"]

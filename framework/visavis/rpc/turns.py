@@ -2,8 +2,8 @@
 
 Left to itself, an event loop runs each call as it takes it in, and the queue grows where nobody sees it: in gRPC,
 first come first served, until every caller is answered just after it gave up. So calls take turns here. Between two
-turns the loop takes in what has come, for a small share of the time that the last turn took; and who would wait for
-too long is told so at once, while there is time to ask again or elsewhere.
+turns the loop takes in what has come, for a small share of the time that turns take; and who would wait for too long
+is told so at once, while there is time to ask again or elsewhere.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from collections import deque
 
 from visavis.errors import DeadlineExceeded, Overloaded
 
-LONGEST_WAIT_S = 5.0
+LONGEST_WAIT_S = 1.0
 """Calls that would wait longer are refused, whatever deadline they have."""
 
-_SHARE = 0.25  # of a turn's time, that may go to taking in and refusing further calls before the next turn
-_QUIET_S = 0.0002  # without a new call, after which none is on its way
+_SHARE = 0.25  # of the time of turns, that may go to taking in and refusing further calls between them
+_MOST_CREDIT_S = 0.2  # of that, saved in quiet times: a crowd that comes at once is told at once
+_LEAST_CREDIT_S = 0.003  # and spent in pieces no shorter: many calls in a row cost less than one here and there
+_QUIET_S = 0.0003  # without a new call, after which none is on its way
 _MARGIN = 2.0  # a wait is an estimate: a caller must have this many times the estimate left
 
 
@@ -34,6 +36,7 @@ class Turns:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._cost_s: dict[str, float] = {}
         self._pacing: asyncio.Task[None] | None = None
+        self._credit_s = _MOST_CREDIT_S  # what may go to taking in calls now
 
     def wait_s(self, kind: str) -> float:
         """How long a call of this kind would wait now; an estimate."""
@@ -92,14 +95,18 @@ class Turns:
         self._cost_s[kind] = took if cost is None else cost + 0.1 * (min(took, 4 * cost) - cost)
 
     async def _take_in(self, spent: float) -> None:
-        now = last = time.monotonic()
-        end = now + spent * _SHARE
-        while now < end and now - last < _QUIET_S:
+        """Let the loop take in calls while they come. gRPC accepts one at a time, in several rounds of the loop."""
+        self._credit_s = min(self._credit_s + spent * _SHARE, _MOST_CREDIT_S)
+        if self._credit_s < _LEAST_CREDIT_S:
+            return
+        now = began = last = time.monotonic()
+        while now - last < _QUIET_S and now - began < self._credit_s:
             seen = self.arrived
             await asyncio.sleep(0)
             now = time.monotonic()
             if self.arrived != seen:
                 last = now
+        self._credit_s -= now - began
 
     def _next(self) -> tuple[str, asyncio.Future[None]] | None:
         while self._waiting:

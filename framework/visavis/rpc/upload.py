@@ -23,14 +23,18 @@ _ROOM_BYTES = 256 << 20  # left free on the disk, for the store's own log and fi
 class Upload:
     """One file in a folder of its own, under the client's name, which errors about the file then give.
 
-    `name` is that name without folders, in one line. `limit_mb`: how large the file may be, MiB.
+    `name` is that name without folders, in one line. `limit_mb`: how large the file may be, MiB. Raises
+    `InvalidInput` for a name that no file has, `StoreUnwritable` where nothing can be written.
     """
 
     def __init__(self, folder: Path, file_name: str, work: Work, limit_mb: int) -> None:
         name = re.split(r"[\\/]", file_name)[-1]
         if not name or name in {".", ".."} or "\0" in name or len(name.encode()) > 255:
             raise invalid("options.file_name", f"is {file_name[:100]!r}; give a file name such as 'sales.csv'")
-        self._folder = Path(tempfile.mkdtemp(dir=folder))
+        try:
+            self._folder = Path(tempfile.mkdtemp(dir=folder))
+        except OSError as error:
+            raise _unwritable(folder, error) from None
         self.path = self._folder / name
         self.name = plain_name(self.path)
         self._work = work
@@ -46,11 +50,7 @@ class Upload:
             await self._write(requests)
             complete = True
         except OSError as error:
-            raise StoreUnwritable(
-                f"the file could not be kept in {self._folder.parent}: {error.strerror}; make room, or give the "
-                "server the right to write there",
-                metadata={"path": str(self._folder.parent)},
-            ) from None
+            raise _unwritable(self._folder.parent, error) from None
         finally:
             if not complete:
                 self.discard()
@@ -88,6 +88,14 @@ class Upload:
     def discard(self) -> None:
         """Remove the file, soon."""
         self._work.soon(partial(shutil.rmtree, self._folder, ignore_errors=True))
+
+
+def _unwritable(folder: Path, error: OSError) -> StoreUnwritable:
+    return StoreUnwritable(
+        f"the file could not be kept in {folder}: {error.strerror}; make room, or give the server the right to write "
+        "there",
+        metadata={"path": str(folder)},
+    )
 
 
 __all__ = ["Upload"]
