@@ -16,13 +16,14 @@ import pytest
 
 from visavis.config import Settings, load_settings
 from visavis.errors import InvalidInput, NotFound, StoreUnwritable
-from visavis.identify import importing, storing
+from visavis.identify import storing
 from visavis.identify.importing import import_file
 from visavis.live import Live
 from visavis.live.catalog import to_row
 from visavis.model import ImportReport, Item, Progress
 from visavis.plugin import Registry
 from visavis.store import Operation, Store
+from visavis.store.loading import Loaded
 
 DATA = Path(os.environ.get("VISAVIS_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 HEAD = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID\n"
@@ -128,6 +129,39 @@ def test_memory_knows_what_was_imported(shop: Shop, sales: Path) -> None:
     assert sum(bought) == 5, "twelve bought in two rows, seven brought back"
     item = shop.live.catalog.row(shop.live.catalog.ids.find("A1"))
     assert (item.name, item.price_minor, item.currency) == ("RED MUG", 260, "GBP")
+
+
+def test_an_import_interrupted_between_a_commit_and_its_count_reaches_memory(
+    shop: Shop, sales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shop.store.writer.run
+
+    def interrupt(operation: Any) -> Any:
+        answer = run(operation)
+        if isinstance(answer, Loaded):
+            raise KeyboardInterrupt
+        return answer
+
+    monkeypatch.setattr(shop.store.writer, "run", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        shop.load(sales)
+    assert len(shop.select("rowid")) == 5
+    assert shop.history("00017") != []
+
+
+def test_memory_that_could_not_be_brought_up_to_date_is_by_the_next_import(
+    shop: Shop, sales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fall(*_: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(shop.live, "build", fall)
+        with pytest.raises(MemoryError):
+            shop.load(sales)
+    assert shop.history("00017") == []
+    assert shop.load(sales).already_known == 5
+    assert shop.history("00017") != []
 
 
 def test_a_return_names_the_purchase_it_takes_back(shop: Shop, sales: Path) -> None:
@@ -357,7 +391,7 @@ def test_progress_that_raises_ends_the_import(shop: Shop, sales: Path) -> None:
 
 
 def test_a_disk_about_to_be_full_ends_the_import(shop: Shop, sales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "_ROOM_BYTES", 1 << 62)
+    monkeypatch.setattr("visavis.store.room.ROOM_BYTES", 1 << 62)
     with pytest.raises(StoreUnwritable, match="are kept for the store; make room"):
         shop.load(sales)
     assert shop.select("1") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from visavis.config import load_settings
 from visavis.engine import Engine
 from visavis.errors import Conflict, InvalidInput
 from visavis.live.kept import KEPT_ROWS
+from visavis.store import Operation
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 REFS = ["ann", "bob", Identifier("email", "ann@x"), Identifier("device", "d"), None]
@@ -191,3 +193,17 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("empty")
     visavis.open(folder / "s.duckdb", settings=load_settings({}, environ={})).close()
     return folder
+
+
+def test_a_damaged_generation_leaves_the_store_open_for_a_new_fit(open_shop: Callable[..., Engine]) -> None:
+    shop = open_shop()
+    shop.identify.record([Interaction("purchase", f"c{n % 3}", f"i{n % 2}") for n in range(12)])
+    shop.fit()
+    shop.store.writer.run(Operation(lambda tx: tx.cursor.execute("UPDATE generation_arrays SET data = 'x'::BLOB")))
+    shop.close()
+    again = open_shop()
+    (warning,) = again.admin.status().warnings
+    assert "generation 1 is left out" in warning
+    assert "run `visavis fit`" in warning
+    assert again.fit().generation == 2
+    assert again.admin.status().warnings == ()

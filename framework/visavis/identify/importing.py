@@ -7,7 +7,6 @@ of the source's name, the row itself and its number among equal rows.
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -34,6 +33,7 @@ from visavis.store.imports import (
     refuse_if_all_broken,
     staging,
 )
+from visavis.store.room import check_room
 from visavis.store.source_files import Staged, plain_name, unchanged
 from visavis.store.sources import FORMATS, stage
 from visavis.store.watching import watched
@@ -45,7 +45,6 @@ SAMPLES = 20
 _FORMAT_WORDS = {"json": "jsonl", "ndjson": "jsonl", "tsv": "csv"}
 _DELIMITER_WORDS = {"tab": "\t", "\\t": "\t"}
 _MINUTE = 60_000_000
-_ROOM_BYTES = 256 << 20  # left free on the disk, for the store's own log and file
 _SALES = frozenset({"quantity", "price", "amount", "order", "kind"})
 
 
@@ -175,13 +174,7 @@ def _check_reading(path: Path, source: str, format_: str, delimiter: str) -> _Re
 def _tell(folder: Path, progress: Callable[[Progress], None] | None, how_far: Progress) -> None:
     """Pass on how far the import is. Raises `StoreUnwritable` when the disk is about to be full: a packed file may hold
     a thousand times its size."""
-    free = shutil.disk_usage(folder).free
-    if free < _ROOM_BYTES:
-        raise StoreUnwritable(
-            f"the disk of {folder} has {free >> 20:,} MiB left, and {_ROOM_BYTES >> 20} MiB are kept for the store; "
-            "make room there, then import again",
-            metadata={"path": str(folder)},
-        )
+    check_room(folder)
     if progress is not None:
         progress(how_far)
 

@@ -80,6 +80,8 @@ def store_rows(
     """
     if checked.rows == checked.known + sum(checked.rejected.values()):
         tell(Progress("store", 0, 0))
+        if live.behind:
+            _rebuild(live, tell)
         return Added()
     fresh = checked.rows - checked.known - sum(checked.rejected.values())
     with watched(cursor, tell, "list", fresh):
@@ -110,7 +112,8 @@ def store_rows(
             done += chunk.rows
             tell(Progress("store", done, fresh))
     finally:
-        if added.rows:
+        # Not by what was counted here: who interrupts may do so between a commit and its count.
+        if live.behind:
             _rebuild(live, tell)
     return added
 
@@ -188,7 +191,11 @@ def _chunk_operation(live: Live, schema: str, chunk: Chunk, since: int, source: 
     def apply(tx: Transaction) -> Loaded:
         return load_chunk(tx, schema, chunk, since=since, source=source, recorded_at=now_us())
 
-    return Operation(apply, committed=lambda loaded: live.known_ids.add(loaded.hashes), exclusive=True)
+    def committed(loaded: Loaded) -> None:
+        live.known_ids.add(loaded.hashes)
+        live.imported = loaded.sequence
+
+    return Operation(apply, committed=committed, exclusive=True)
 
 
 def _encode_customers(live: Live, customers: list[str], at: int, tx: Transaction) -> _Encoded:

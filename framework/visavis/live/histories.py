@@ -150,6 +150,11 @@ class Histories:
         self._state = _State(base, _Lates(np.empty(0, dtype=np.int32), np.empty(0, dtype=_LATE)))
         self._due = most_late(base)
 
+    @property
+    def built_to(self) -> int:
+        """The last commit of which the base holds all rows."""
+        return self._state.base.sequence
+
     def swap(self, base: Base) -> None:
         """Take a newer base; what came after it stays. One that is older than the present base is left aside."""
         with self._lock:

@@ -21,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis import kernels
+from visavis.errors import StoreUnwritable
 from visavis.live.base import COLUMNS, Arrays, Base, as_base, new_arrays
 from visavis.store import Store
-from visavis.store.array_file import ArrayFile, NewArrayFile, open_array_file
+from visavis.store.array_file import ArrayFile, NewArrayFile, file_bytes, open_array_file
 from visavis.store.interactions import Fingerprint, read_fingerprint
+from visavis.store.room import check_room
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +36,7 @@ log = logging.getLogger("visavis.live")
 KEPT_ROWS = 200_000
 """A base of fewer rows is built faster than it is kept."""
 
-_FORMAT = 1
+_FORMAT = 2
 _IDS = "ids"
 _numbers = itertools.count(1)
 
@@ -45,6 +47,11 @@ class Draft:
 
     arrays: Arrays
     file: NewArrayFile | None = None
+
+    def discard(self) -> None:
+        """It is not going to be kept."""
+        if self.file is not None:
+            self.file.discard()
 
 
 class IdSet(NamedTuple):
@@ -72,7 +79,7 @@ class KeptBase:
     def open(self, cursor: duckdb.DuckDBPyConnection, owners: NDArray[np.int32]) -> Base | None:
         """The base that was kept, if the store still has its rows; it may lag behind the store."""
         try:
-            file = open_array_file(self._path, private=[_IDS])
+            file = open_array_file(self._path)
         except (OSError, ValueError) as error:
             log.warning("the file `base` beside the store is left aside, and made anew: %s", error)
             return None
@@ -84,6 +91,7 @@ class KeptBase:
         # What leads to other places is checked before it does; wrong values only make wrong answers, for a moment.
         if not self._belongs(file.header, cursor, owners) or file.damaged(["indptr", "item", "kind"]):
             log.warning("the file `base` beside the store is not of what the store holds now, and made anew")
+            self._path.unlink(missing_ok=True)
             return None
         self._file, self._newest = file, file.header["sequence"]
         return as_base(file.header["sequence"], file.header["currency"], file.arrays)
@@ -91,7 +99,7 @@ class KeptBase:
     def _belongs(self, header: Mapping[str, Any], cursor: duckdb.DuckDBPyConnection, owners: NDArray[np.int32]) -> bool:
         sequence, identities = header["sequence"], header["identities"]
         return (
-            header["store_id"] == self._store.mark.store_id
+            (header["store_id"], header["lineage"]) == (self._store.mark.store_id, self._store.mark.lineage)
             and sequence <= self._store.mark.sequence
             and identities <= len(owners)
             and header["owners"] == _checksum(owners[:identities])
@@ -104,7 +112,7 @@ class KeptBase:
             self._start(partial(self._check, self._file, if_damaged))
 
     def known_ids(self) -> IdSet | None:
-        """The id hashes that were kept with the opened base, to be written to; the first time only."""
+        """The id hashes that were kept with the opened base, as a copy; the first time only."""
         file, self._file = self._file, None
         if file is None:
             return None
@@ -112,7 +120,8 @@ class KeptBase:
         if file.damaged([_IDS]):
             log.warning("the file `base` beside the store is damaged; the known ids are read from the store")
             return None
-        return IdSet(file.arrays[_IDS], file.header["ids"], file.header["sequence"])
+        # A copy, because it will be written to, and what is mapped would hold the whole file on the disk.
+        return IdSet(file.arrays[_IDS].copy(), file.header["ids"], file.header["sequence"])
 
     def draft(self, rows: int, n_customers: int) -> Draft:
         """Arrays for a new base: in a file if they are many and the disk takes them, else in memory."""
@@ -121,16 +130,20 @@ class KeptBase:
         shapes = {name: (dtype, rows) for name, dtype in COLUMNS.items()}
         shapes |= {"indptr": (np.int64, n_customers + 1), _IDS: (np.uint64, len(kernels.id_set_new(rows)))}
         try:
-            file = NewArrayFile(self._store.scratch("building") / f"base-{next(_numbers)}", shapes)
-        except OSError as error:
-            log.warning("the base is held in memory, for it cannot be kept beside the store: %s", error.strerror)
+            folder = self._store.scratch("building")
+            check_room(folder, file_bytes(shapes))
+            file = NewArrayFile(folder / f"base-{next(_numbers)}", shapes)
+        except (OSError, StoreUnwritable) as error:
+            log.warning("the base is held in memory, for it cannot be kept beside the store: %s", error)
             return Draft(new_arrays(rows, n_customers))
         return Draft(file.arrays, file)
 
     def keep_soon(self, draft: Draft, base: Base, owners: NDArray[np.int32]) -> None:
         """Finish the file of a new base in the background. `owners` are those that it was built for."""
-        if draft.file is not None:
-            self._start(partial(self._keep, draft.file, base, len(owners), _checksum(owners)))
+        if draft.file is not None and not self._start(
+            partial(self._keep, draft.file, base, len(owners), _checksum(owners))
+        ):
+            draft.discard()
 
     def close(self) -> None:
         """Wait for what is being written; what is only being checked is given up. Idempotent."""
@@ -150,6 +163,7 @@ class KeptBase:
                 header = {
                     "format": _FORMAT,
                     "store_id": self._store.mark.store_id,
+                    "lineage": self._store.mark.lineage,
                     "sequence": base.sequence,
                     "currency": base.currency,
                     "fingerprint": [len(base.id_hash), int(np.bitwise_xor.reduce(base.id_hash))],
@@ -163,22 +177,28 @@ class KeptBase:
             # The base is good as it is; the next opening takes longer.
             log.warning("the base could not be kept beside the store: %s", error.strerror)
             file.discard()
+        except BaseException:
+            file.discard()
+            raise
 
     def _check(self, file: ArrayFile, if_damaged: Callable[[], None]) -> None:
         damaged = file.damaged(list(COLUMNS), stop=lambda: self._closing)
         if damaged:
             log.error("the file `base` beside the store is damaged (%s); it is made anew", ", ".join(damaged))
+            self._path.unlink(missing_ok=True)
             self._newest = -1
             if_damaged()
 
-    def _start(self, work: Callable[[], None]) -> None:
+    def _start(self, work: Callable[[], None]) -> bool:
+        """Run in the background; False if nothing is begun any more."""
         with self._lock:
             if self._closing:
-                return
+                return False
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             thread = threading.Thread(target=work, name="visavis-base", daemon=True)
             self._threads.append(thread)
             thread.start()
+            return True
 
 
 def _checksum(owners: NDArray[np.int32]) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC
 
-from visavis.errors import VisavisError
+from visavis.errors import StoreDamaged, VisavisError
 from visavis.history import History
 from visavis.live.base import Base, build, history_of
 from visavis.live.catalog import Catalog
@@ -47,6 +47,8 @@ class Live:
         self._rebase: threading.Thread | None = None
         self._closing = False
         self.histories = self._open_histories()
+        self.imported = 0
+        """The last commit of an import; set by the writer thread."""
         self.known_ids = KnownIds(store, self._kept)
         self.generation = self._load_generation(registry)
         self._kept.check_soon(self._rebase_soon)
@@ -61,7 +63,11 @@ class Live:
             self._store.writer.wait_for(recorded.sequence)
             owners = self.identities.owners
             draft = self._kept.draft(recorded.rows, len(self.identities.customers))
-            base = build(recorded, owners, list(self.kinds.names), draft.arrays, progress)
+            try:
+                base = build(recorded, owners, list(self.kinds.names), draft.arrays, progress)
+            except BaseException:
+                draft.discard()
+                raise
         self._kept.keep_soon(draft, base, owners)
         return base
 
@@ -72,6 +78,11 @@ class Live:
     def rebuild_histories(self, progress: Callable[[int, int], None] = lambda done, rows: None) -> None:
         """Replace the base of `histories` by one that holds everything recorded so far."""
         self.histories.swap(self.build(progress))
+
+    @property
+    def behind(self) -> bool:
+        """Whether an import stored rows that `histories` lacks: it was broken off before it came to `rebuild`."""
+        return self.imported > self.histories.built_to
 
     def _open_histories(self) -> Histories:
         """From the base that was kept and what came since; built from the store if there is none, or too much came."""
@@ -114,9 +125,14 @@ class Live:
             number = served_generation(cursor)
             if not number:
                 return Generation()
-            row = next(row for row in read_generations(cursor) if row.generation == number)
-            plugins = read_plugins(cursor, number)
-            memberships = read_memberships(cursor, number)
+            try:
+                row = next(row for row in read_generations(cursor) if row.generation == number)
+                plugins = read_plugins(cursor, number)
+                memberships = read_memberships(cursor, number)
+            except StoreDamaged as error:
+                # What customers did is not touched by that, and a new fit needs an open store.
+                log.error("generation %d is left out: %s", number, error)
+                return Generation(failed={f"generation {number}": error.message})
         scorers, failed = {}, {}
         for plugin in plugins:
             if plugin.error:

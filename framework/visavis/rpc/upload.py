@@ -14,10 +14,10 @@ from visavis.api.v1 import interaction_service_pb2 as pb
 from visavis.errors import StoreUnwritable
 from visavis.rpc.convert import invalid
 from visavis.rpc.work import Work
+from visavis.store.room import check_room
 from visavis.store.source_files import plain_name
 
 _BUFFER_BYTES = 1 << 20
-_ROOM_BYTES = 256 << 20  # left free on the disk, for the store's own log and file
 
 
 class Upload:
@@ -76,13 +76,7 @@ class Upload:
             await self._work.call(self._put, stream, bytes(buffer))
 
     def _put(self, stream: BinaryIO, data: bytes) -> None:
-        free = shutil.disk_usage(self._folder).free
-        if free < _ROOM_BYTES + len(data):
-            raise StoreUnwritable(
-                f"the disk of {self._folder.parent} has {free >> 20:,} MiB left, and {_ROOM_BYTES >> 20} MiB are kept "
-                "for the store; make room there, then import again",
-                metadata={"path": str(self._folder.parent)},
-            )
+        check_room(self._folder.parent, len(data))
         stream.write(data)
 
     def discard(self) -> None:

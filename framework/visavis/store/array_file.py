@@ -28,19 +28,23 @@ _PAGE = mmap.ALLOCATIONGRANULARITY
 _CHECK_BYTES = 16 << 20
 
 
+Shapes = Mapping[str, tuple[Any, int]]
+"""Dtype and length of each array, by name."""
+
+
+def file_bytes(shapes: Shapes) -> int:
+    """The size of a file with these arrays."""
+    return _place(shapes)[1]
+
+
 class NewArrayFile:
     """Arrays that are being filled, in a file under a passing name. `seal` gives it its name; else `discard` it."""
 
-    def __init__(self, path: Path, shapes: Mapping[str, tuple[Any, int]]) -> None:
-        """`shapes`: dtype and length by name. The disk's blocks are taken at once: a full disk is an `OSError` here,
-        and not the end of the process at some later write."""
+    def __init__(self, path: Path, shapes: Shapes) -> None:
+        """The disk's blocks are taken at once: a full disk is an `OSError` here, and not the end of the process at some
+        later write."""
         self._path = path
-        self._places: dict[str, tuple[str, int, int]] = {}
-        size = _HEADER_BYTES
-        for name, (dtype, length) in shapes.items():
-            size = -(-size // _PAGE) * _PAGE
-            self._places[name] = (np.dtype(dtype).str, size, length)
-            size += np.dtype(dtype).itemsize * length
+        self._places, size = _place(shapes)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, size)
@@ -79,15 +83,15 @@ class NewArrayFile:
 
 @dataclass(frozen=True, slots=True)
 class ArrayFile:
-    """An opened file. `arrays` by name, read-only but for those asked for as private copies."""
+    """An opened file. `arrays` by name, read-only."""
 
     header: Mapping[str, Any]
     arrays: Mapping[str, Array]
     checksums: Mapping[str, int]
 
     def damaged(self, names: Collection[str], stop: Stop = lambda: False) -> tuple[str, ...]:
-        """Which of these arrays do not agree with their checksums; reads them whole. Nothing if `stop` said to give
-        up. Not for a private array that was written to."""
+        """Which of these arrays do not agree with their checksums; reads them whole. Nothing if `stop` said to
+        give up."""
         found = []
         for name in names:
             checksum = _checksum(self.arrays[name], stop)
@@ -98,8 +102,8 @@ class ArrayFile:
         return tuple(found)
 
 
-def open_array_file(path: Path, *, private: Collection[str] = ()) -> ArrayFile | None:
-    """Map a sealed file; None if there is none. `private` arrays may be written; the file never changes.
+def open_array_file(path: Path) -> ArrayFile | None:
+    """Map a sealed file; None if there is none.
 
     Raises `ValueError` that says what is wrong with the file, `OSError` if it cannot be read. Arrays are not checked
     here: see `ArrayFile.damaged`.
@@ -113,17 +117,26 @@ def open_array_file(path: Path, *, private: Collection[str] = ()) -> ArrayFile |
         if size < _HEADER_BYTES:
             raise ValueError(f"{path} has {size} bytes, too few")
         table = _header(path, os.pread(descriptor, _HEADER_BYTES, 0))
-        shared = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
-        own = mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY) if private else shared
+        memory = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
     finally:
         os.close(descriptor)
     arrays, checksums = {}, {}
     for name, (dtype, start, length, checksum) in table["arrays"].items():
         if start + np.dtype(dtype).itemsize * length > size:
             raise ValueError(f"{path} was cut off: array {name} ends behind its end")
-        arrays[name] = _view(own if name in private else shared, dtype, start, length)
+        arrays[name] = _view(memory, dtype, start, length)
         checksums[name] = checksum
     return ArrayFile(table["header"], arrays, checksums)
+
+
+def _place(shapes: Shapes) -> tuple[dict[str, tuple[str, int, int]], int]:
+    """Dtype, place and length of each array, and the size of the file."""
+    places, size = {}, _HEADER_BYTES
+    for name, (dtype, length) in shapes.items():
+        size = -(-size // _PAGE) * _PAGE
+        places[name] = (np.dtype(dtype).str, size, length)
+        size += np.dtype(dtype).itemsize * length
+    return places, size
 
 
 def _header(path: Path, block: bytes) -> dict[str, Any]:
@@ -151,4 +164,4 @@ def _checksum(array: Array, stop: Stop) -> int | None:
     return checksum
 
 
-__all__ = ["ArrayFile", "NewArrayFile", "open_array_file"]
+__all__ = ["ArrayFile", "NewArrayFile", "Shapes", "file_bytes", "open_array_file"]
