@@ -33,6 +33,9 @@ generated for it work too; streams (imports, fits, snapshots) need gRPC.
 Fields may be named in camelCase, as here, or as in the protos, in snake_case; unknown ones are refused. Answers leave \
 out what has its default: 0, false, an empty text or list. Whole numbers of 64 bits come as texts. Errors have one \
 form for all calls, see the response `Error`. `application/proto` is taken and answered as well.
+
+A JSON body may have 4 MiB and 250,000 commas and opening brackets, a protobuf body `max_message_mb`; this holds for \
+what gzip unpacks, too, which beyond 64 KiB may be 100 times the packed size.
 """
 _SCALARS: dict[int, dict[str, Any]] = {
     FieldDescriptorProto.TYPE_STRING: {"type": "string"},
@@ -130,8 +133,9 @@ class _Source:
         required: list[str] = []
         for at, field in enumerate(message.field):
             comment = self._comment(file, (*path, _FIELD, at))
-            schema["properties"][field.json_name] = {**self._field(field, schemas), "description": comment}
-            if re.search(r"(^|\. |\n)Required\.", comment):
+            counts = _counts(comment) if field.label == FieldDescriptorProto.LABEL_REPEATED else {}
+            schema["properties"][field.json_name] = {**self._field(field, schemas), **counts, "description": comment}
+            if counts or re.search(r"(^|\. |\n)Required[.;]", comment):
                 required.append(field.json_name)
         if required:
             schema["required"] = required
@@ -180,6 +184,12 @@ def _operation(service: str, method: MethodDescriptorProto, comment: str) -> dic
         "requestBody": {"required": True, "content": content(method.input_type)},
         "responses": {"200": {"description": "The answer.", "content": content(method.output_type)}, "default": _ERROR},
     }
+
+
+def _counts(comment: str) -> dict[str, int]:
+    """How many entries a list must have, where its comment says `1 to 1,000` or the like."""
+    found = re.search(r"\b1 to ([0-9][0-9,]*[0-9])\b", comment)
+    return {"minItems": 1, "maxItems": int(found[1].replace(",", ""))} if found else {}
 
 
 def _flow(comment: str) -> str:
@@ -241,7 +251,10 @@ _OWN_SCHEMAS: dict[str, Any] = {
 }
 _RESPONSES: dict[str, Any] = {
     "Error": {
-        "description": "An error. The HTTP status follows from the code, as the Connect protocol says.",
+        "description": "An error. The HTTP status follows from the code, as the Connect protocol says, but for what "
+        "HTTP itself is about: 404 (no such path), 405 (not POST), 413 (the body or the answer is too large), 415 "
+        "(neither JSON nor protobuf), 421 (a server on loopback was asked for by another name) and 431 (more than "
+        "16 KiB of headers). Those have the code that is nearest.",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
     },
     "Health": {

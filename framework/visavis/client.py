@@ -166,7 +166,7 @@ class Differentiate:
 
     def segments(self) -> tuple[Segment, ...]:
         """All segments with their sizes."""
-        pages = _pages(self._caller, self._segments.ListSegments, segment_pb.ListSegmentsRequest)
+        pages = self._caller.pages(self._segments.ListSegments, segment_pb.ListSegmentsRequest)
         return tuple(Segment(s.segmentation, s.name, s.customer_count) for page in pages for s in page.segments)
 
     def members(self, segmentation: str, segment: str, *, page_size: int = 0, page_token: str = "") -> Page[str]:
@@ -282,15 +282,14 @@ class Admin:
         return convert_answers.fit_report_from_proto(_last(answers, progress).report)
 
     def snapshot(self, path: str | Path, *, progress: Callable[[Progress], None] | None = None) -> Snapshot:
-        """Copy the store, consistently, to a new file of this machine."""
+        """Copy the store, consistently, to a new file of this machine, which only its owner may read."""
         answers = self._caller.stream(self._stub.CreateSnapshot, admin_pb.CreateSnapshotRequest())
         return convert_answers.snapshot_from_proto(receive_file(answers, Path(path), "snapshot", progress), str(path))
 
     def backup(self, path: str | Path, *, progress: Callable[[Progress], None] | None = None) -> Backup:
         """Copy the whole store, as of one commit, to a new file of this machine, which only its owner may read."""
         answers = self._caller.stream(self._stub.CreateBackup, admin_pb.CreateBackupRequest())
-        last = receive_file(answers, Path(path), "backup", progress, private=True)
-        return convert_answers.backup_from_proto(last, str(path))
+        return convert_answers.backup_from_proto(receive_file(answers, Path(path), "backup", progress), str(path))
 
     def compact(self, *, progress: Callable[[Progress], None] | None = None) -> Compaction:
         """Write the store's file anew, on the server. If this client goes away, the work goes on."""
@@ -304,7 +303,7 @@ class Admin:
 
     def plugins(self) -> tuple[PluginInfo, ...]:
         """All plugins, healthy, broken and disabled."""
-        pages = _pages(self._caller, self._plugins.ListPlugins, plugin_pb.ListPluginsRequest)
+        pages = self._caller.pages(self._plugins.ListPlugins, plugin_pb.ListPluginsRequest)
         return tuple(convert_answers.plugin_from_proto(one) for page in pages for one in page.plugins)
 
 
@@ -338,16 +337,25 @@ class Client:
 
 
 def connect(
-    address: str, *, key: str = "", tls_ca: str = "", tls_cert: str = "", tls_key: str = "", timeout: float = 30.0
+    address: str,
+    *,
+    key: str = "",
+    tls_ca: str = "",
+    tls_cert: str = "",
+    tls_key: str = "",
+    plaintext: bool = False,
+    timeout: float = 30.0,
 ) -> Client:
     """A client of the server at `address` (`host:port`). It connects with the first call.
 
     `key` is `id.secret`. `tls_ca` is a PEM file of certificates to trust, or `system` for those of this machine; empty
-    means plaintext. `tls_cert` and `tls_key` are PEM files of the client's own certificate, for a server that asks for
-    one. `timeout`: seconds that a call may take, repeats included; fits, imports and snapshots have none.
+    means plaintext, and then a `key` goes to this machine only, unless `plaintext` lets everybody on the way read it.
+    `tls_cert` and `tls_key` are PEM files of the client's own certificate, for a server that asks for one.
+    `timeout`: seconds that a call may take, repeats included; fits, imports and snapshots have none.
     Raises `InvalidInput` for an argument that cannot be used; calls raise `Unavailable` where no server answers.
     """
-    return Client(Caller(address, key=key, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key, timeout=timeout))
+    tls = {"tls_ca": tls_ca, "tls_cert": tls_cert, "tls_key": tls_key}
+    return Client(Caller(address, key=key, **tls, plaintext=plaintext, timeout=timeout))
 
 
 def _stubs(caller: Caller, *stubs: Any) -> tuple[Any, ...]:
@@ -374,16 +382,6 @@ def _options(
         "available_only": available_only,
         "one_per_group": one_per_group,
     }
-
-
-def _pages(caller: Caller, method: Any, request: Any) -> Iterator[Any]:
-    token = ""
-    while True:
-        page = caller.call(method, request(page_token=token), again=True)
-        yield page
-        token = page.next_page_token
-        if not token:
-            return
 
 
 def _last(answers: Iterator[Any], progress: Callable[[Progress], None] | None) -> Any:

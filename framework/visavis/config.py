@@ -61,7 +61,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("tls_key", "", "PEM private key of the server"),
     Setting("tls_client_ca", "", "PEM certificates that sign those of clients; given, each client must show one"),
     Setting("keys_file", "", "file of client keys; empty means `keys.json` in the store's side folder"),
-    Setting("allow_plaintext", False, "serve a non-loopback address without TLS and keys"),
+    Setting("allow_plaintext", False, "serve a non-loopback address without TLS"),
+    Setting("allow_no_keys", False, "serve a non-loopback address without keys: whoever reaches it may do everything"),
 )
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -131,6 +131,16 @@ def test_ids_that_are_there_and_ids_that_are_not(run: Command, store: Path) -> N
     assert "exists already (revoked)" in run(*create).err
 
 
+@pytest.mark.parametrize("verb", [("revoke", "web"), ("rotate", "web"), ("list",), ("create", "--scopes", "read")])
+def test_a_file_with_a_name_too_long_is_one_clear_line(
+    run_process: Command, store: Path, verb: tuple[str, ...]
+) -> None:
+    ended = run_process("keys", *verb, "--data", store, "--keys-file", "k" * 300)
+    assert ended.code == 1
+    assert "File name too long" in ended.err
+    assert ended.err.count("\n") == 1
+
+
 def test_a_file_that_others_read_is_refused(run: Command, store: Path) -> None:
     assert run("keys", "create", "--scopes", "read", "--id", "web", "--data", store).code == 0
     file = Path(f"{store}.d", "keys.json")

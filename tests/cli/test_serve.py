@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from tests.cli.conftest import Command, Served, start_server, stop_server
 
 import visavis
+from visavis.model import Interaction
 
 
 def _same(answer: dict[str, object]) -> dict[str, object]:
@@ -127,6 +129,28 @@ def test_what_cannot_be_served(run_process: Command, data: Path, arguments: tupl
     assert (ended.code, ended.out) == (1, "")
     assert said in ended.err.splitlines()[-1]
     assert "Traceback" not in ended.err
+
+
+def test_what_a_server_asks_of_the_machine(tmp_path: Path) -> None:
+    """As many open files as it may have; and a log beside the store that nobody else reads."""
+    data = tmp_path / "new.duckdb"
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 200), hard))
+    try:
+        process = start_server(data, "--create")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert process.stdout is not None
+    address = process.stdout.readline().partition(" at ")[2].partition(";")[0]
+    with visavis.connect(address) as client:
+        assert client.identify.record([Interaction("purchase", "c1", "i1")]).recorded == 1
+    log = tmp_path / "new.duckdb.wal"
+    assert {one.stat().st_mode & 0o777 for one in (data, log)} == {0o600}
+    limits = Path(f"/proc/{process.pid}/limits")
+    if limits.exists():
+        line = next(one for one in limits.read_text().splitlines() if one.startswith("Max open files"))
+        assert line.split()[3] == line.split()[4]
+    assert stop_server(process, signal.SIGTERM).code == 0
 
 
 def test_an_empty_store_is_made_on_demand(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -156,6 +158,7 @@ def test_request_ids_are_forgotten_after_a_day(shop: Engine, monkeypatch: pytest
             return NOW + timedelta(hours=25)
 
     monkeypatch.setattr(known, "datetime", Tomorrow)
+    monkeypatch.setattr(known, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 25 * 3600))
     assert shop.identify.record([replace(GOOD, interaction_id="2")], request_id="r").recorded == 1
     with shop.store.cursor() as cursor:
         assert cursor.execute("SELECT count(*) FROM requests").fetchall() == [(1,)]

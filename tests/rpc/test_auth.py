@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 from tests.rpc.keyring import add_key
 from tests.rpc.standin import Standin
 
+import visavis
+from visavis.api.v1 import interaction_service_pb2 as interaction_pb
+from visavis.api.v1 import interaction_service_pb2_grpc
 from visavis.client import connect
 from visavis.errors import Forbidden, Unauthenticated, Unavailable
+from visavis.rpc import edge
 from visavis.rpc.auth import by_keys, owner_key
 from visavis.rpc.key_file import KeyWatch, change_keys, now
 from visavis.rpc.keys import Key, keep, revoke, rotate
@@ -128,3 +136,64 @@ def test_a_watch_is_what_by_keys_asks(tmp_path: Path) -> None:
     change_keys(path, lambda keys: revoke(keys, "web", now()))
     with pytest.raises(Unauthenticated, match="is revoked"):
         authenticate(FIT, [("authorization", "Bearer web.one")])
+
+
+def test_nothing_of_a_strangers_request_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message of some megabytes may take gigabytes once it is parsed."""
+    path = tmp_path / "keys.json"
+    good = add_key(path, "web", "s3cret")
+    parsed: list[int] = []
+    real = edge._parser
+
+    def counted(parse: Any) -> Any:
+        inner: Any = real(parse)
+        return lambda data: parsed.append(len(data)) or inner(data)
+
+    monkeypatch.setattr(edge, "_parser", counted)
+    with (
+        caplog.at_level("INFO", "visavis.rpc"),
+        serve(Standin(tmp_path), keys_file=str(path)) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        record = channel.unary_unary("/visavis.api.v1.InteractionService/RecordInteractions")
+        for header in ((), (("authorization", "Bearer web.wrong"),)):
+            with pytest.raises(grpc.RpcError) as caught:
+                record(b"\n\0" * 100_000, metadata=header)
+            assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert parsed == []
+        with pytest.raises(grpc.RpcError) as caught:
+            record(b"\n\0" * 1_001, metadata=(("authorization", f"Bearer {good}"),))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert parsed == [2_002]
+        time.sleep(1.1)
+    told = [one.fields for one in caplog.records if one.getMessage() == "refused"]  # type: ignore[attr-defined]
+    assert [(one["reason"], one["calls"]) for one in told] == [("UNAUTHENTICATED", 2)], "strangers do not fill the log"
+
+
+def test_a_stream_does_not_outlive_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    good = add_key(path, "till", "s3cret")
+    go_on = threading.Event()
+    with (
+        visavis.open(tmp_path / "shop.duckdb") as shop,
+        serve(shop, keys_file=str(path)) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+
+        def batches() -> Iterator[Any]:
+            for number in range(2):
+                yield interaction_pb.StreamInteractionsRequest(
+                    batch_id=f"b{number}", strings=["", "view", "ann", "tea"], kind=[1], customer_id=[2], item_id=[3]
+                )
+                assert go_on.wait(10)
+
+        stub: Any = interaction_service_pb2_grpc.InteractionServiceStub(channel)
+        answers = stub.StreamInteractions(batches(), metadata=(("authorization", f"Bearer {good}"),), timeout=20)
+        next(answers)
+        change_keys(path, lambda keys: revoke(keys, "till", now()))
+        go_on.set()
+        with pytest.raises(grpc.RpcError) as caught:
+            next(answers)
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED

@@ -94,7 +94,7 @@ def test_deadlines_in_the_past_are_refused() -> None:
         gate, context = Gate(10), Late()
         gate.closed_because = ""
         handler = grpc.unary_unary_rpc_method_handler(behaviour)
-        details: Any = SimpleNamespace(method="/visavis.api.v1.RecommendationService/Recommend")
+        details: Any = SimpleNamespace(method="/visavis.api.v1.RecommendationService/Recommend", invocation_metadata=())
         everybody = by_keys(lambda: None)
         wrapped = await Edge(gate, everybody).intercept_service(lambda _: asyncio.sleep(0, handler), details)
         with pytest.raises(grpc.aio.AbortError):

@@ -7,7 +7,8 @@ from tests.test_protos import reasons_in_code
 
 from visavis import errors
 from visavis.errors import FieldViolation, InvalidInput, VisavisError
-from visavis.rpc.errors import CODES, code_of, from_status, to_status
+from visavis.rpc.caller import _pause_asked
+from visavis.rpc.errors import CODES, code_of, from_call, from_status, to_status
 
 CLASSES = [getattr(errors, name) for name in errors.__all__ if name != "FieldViolation"]
 
@@ -73,3 +74,39 @@ def test_statuses_fit_into_trailers(letter: str) -> None:
     back = from_status(status)
     assert isinstance(back, InvalidInput)
     assert "(and 4999 more fields)" in back.message or back.message.endswith("…")
+
+
+class Failed(grpc.RpcError):
+    """What a call raises, with trailers as something between might send them."""
+
+    def __init__(self, code: grpc.StatusCode, **trailers: str | bytes) -> None:
+        self._code, self._trailers = code, tuple((key.replace("_", "-"), value) for key, value in trailers.items())
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def details(self) -> str:
+        return "text"
+
+    def trailing_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        return self._trailers
+
+
+_INSIDE = to_status(errors.NotFound("gone")).SerializeToString().replace(b"NOT_FOUND", b"\xff" * 9)
+
+
+@pytest.mark.parametrize("damaged", [b"\x0a\xff", b"\xff" * 30, b"\x08", "text", _INSIDE])
+def test_damaged_details_leave_the_code(damaged: bytes | str) -> None:
+    error = from_call(Failed(grpc.StatusCode.NOT_FOUND, grpc_status_details_bin=damaged), "here")
+    assert type(error) is errors.NotFound
+    assert error.message == "the server at here answered: text (NOT_FOUND)"
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [("250", 0.25), ("0", 0.0), *((odd, None) for odd in ("-1", "soon", "", "1.5", "²", "9" * 5000))],
+)
+def test_what_a_server_asks_before_a_repeat(said: str, asked: float | None) -> None:
+    failed = Failed(grpc.StatusCode.RESOURCE_EXHAUSTED, grpc_retry_pushback_ms=said)
+    assert _pause_asked(failed) == asked
+    assert _pause_asked(Failed(grpc.StatusCode.RESOURCE_EXHAUSTED)) is None

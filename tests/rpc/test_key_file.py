@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -168,11 +170,72 @@ def test_whose_file_it_may_be(
 
 def test_root_gives_what_it_makes_to_the_servers_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[int, int]] = []
+    lock = path.with_name("keys.json.lock")
+    lock.unlink()
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fchown", lambda _, user, group: given.append((user, group)))
     add_key(path, "till", "secret")
     about = path.stat()
     assert given == [(about.st_uid, about.st_gid)] * 2  # the lock and the file
+    add_key(path, "desk", "secret")
+    assert len(given) == 3  # the lock was there, the file is a new one
+
+
+def test_a_link_in_the_locks_place_is_not_followed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who owns the folder would be given any file of the system by root's next command."""
+    given: list[int] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda *_: given.append(1))
+    target, lock = path.parent / "shadow", path.with_name("keys.json.lock")
+    target.write_text("of root")
+    for plant in (lock.symlink_to, lock.hardlink_to):
+        lock.unlink()
+        given.clear()
+        plant(target)
+        if lock.is_symlink():
+            with pytest.raises(StoreUnwritable, match="its lock or a folder on the way is a link; remove that"):
+                add_key(path, "till", "secret")
+            assert not given
+        else:
+            add_key(path, "till", "secret")
+            assert len(given) == 1  # the new file of keys
+    lock.unlink()
+    lock.symlink_to(path.parent / "nothing")
+    with pytest.raises(StoreUnwritable, match="is a link"):
+        add_key(path, "till", "secret")
+    assert not (path.parent / "nothing").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_makes_nothing_that_the_servers_user_cannot_use(tmp_path: Path) -> None:
+    """Root may make keys before the server's user has made the store."""
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    path = home / "shop.duckdb.d" / "keys.json"
+    add_key(path, "web", "secret")
+    for made in (path.parent, path, path.with_name("keys.json.lock")):
+        assert (made.stat().st_uid, made.stat().st_gid) == (65534, 65534)
+    os.chown(path.parent, 0, 0)
+    add_key(path, "till", "secret")
+    assert path.parent.stat().st_uid == 0  # a folder that was there stays whose it was
+
+
+def test_names_that_no_file_has(path: Path, tmp_path: Path) -> None:
+    for name in ("k" * 300, "k" * 252):
+        for make in (True, False):
+            with pytest.raises((StoreUnwritable, NotFound)) as caught:
+                change_keys(tmp_path / name, lambda keys: revoke(keys, "web", now()), make=make)
+            assert "\n" not in caught.value.message
+    with pytest.raises(StoreUnwritable, match=r"File name too long.*give a shorter name"):
+        change_keys(tmp_path / ("k" * 300), lambda keys: revoke(keys, "web", now()))
+    for folder in (path.parent, Path("/")):
+        with pytest.raises(InvalidInput, match="which is a folder; name a file"):
+            add_key(folder, "till", "secret")
+    from visavis.config import load_settings
+
+    with pytest.raises(InvalidInput, match="which is no name of a file"):
+        keys_path(load_settings({"keys_file": "a\0b"}, environ={}))
 
 
 @pytest.mark.parametrize(
@@ -215,7 +278,7 @@ class TestWatch:
     def test_an_unchanged_file_is_not_read_again(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         watch = KeyWatch(path)
         first = watch.current()
-        monkeypatch.setattr(module, "_read", lambda _: pytest.fail("read again"))
+        monkeypatch.setattr(module, "_read", lambda *_, **__: pytest.fail("read again"))
         assert watch.current() is first
 
     def test_the_first_key_closes_an_open_server(self, tmp_path: Path) -> None:
@@ -268,6 +331,44 @@ class TestWatch:
             path.write_bytes(good)
             assert list(watch.current() or ()) == ["web"]
         assert caplog.records[-1].message == "keys read"
+
+    def test_a_machine_that_fails_is_asked_again(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """No descriptor left at the moment when the file changed: no change of the file says that it is over."""
+        watch = KeyWatch(path)
+        add_key(path, "till", "secret")
+        clock = [100.0]
+        monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        for _ in range(2):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+            try:
+                with pytest.raises(Unavailable):
+                    watch.current()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            clock[0] += 0.9
+            with pytest.raises(Unavailable):  # once a second, not with each call
+                watch.current()
+            clock[0] += 0.2
+        assert [record.message for record in caplog.records] == ["keys cannot be read; no key is good"]
+        assert "Too many open files" in str(caplog.records[0].__dict__["fields"])
+        assert list(watch.current() or ()) == ["web", "till"]
+        monkeypatch.setattr(module, "_read", lambda *_, **__: pytest.fail("read again"))
+        clock[0] += 10
+        assert watch.current()
+
+    @pytest.mark.parametrize(("owner", "us", "good"), [(1000, 0, False), (0, 0, True), (1000, 1000, True)])
+    def test_a_server_believes_its_own_user_and_root(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, us: int, good: bool
+    ) -> None:
+        owned_by(monkeypatch, owner=owner, us=us)
+        if good:
+            assert KeyWatch(path).current()
+        else:
+            with pytest.raises(InvalidInput, match="which belongs to another user, who could let himself in"):
+                KeyWatch(path)
 
     def test_a_file_that_cannot_be_trusted_at_the_start_is_refused(self, path: Path) -> None:
         path.chmod(0o666)

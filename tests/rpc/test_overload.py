@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -25,7 +24,7 @@ from visavis.errors import DeadlineExceeded, Overloaded
 from visavis.model import Interaction
 from visavis.rpc.auth import by_keys
 from visavis.rpc.edge import Edge, Gate
-from visavis.rpc.errors import DETAILS_KEY, PUSHBACK_KEY
+from visavis.rpc.errors import DETAILS_KEY, LEAST_PAUSE_S, PUSHBACK_KEY, to_status
 from visavis.rpc.turns import LONGEST_WAIT_S, Turns
 from visavis.testing.server import serve
 
@@ -109,6 +108,34 @@ def test_who_leaves_the_queue_is_forgotten() -> None:
     driven(test)
 
 
+def test_calls_that_come_without_end_do_not_keep_turns_from_being_given() -> None:
+    async def test(turns: Turns) -> None:
+        async def come() -> None:
+            while True:
+                turns.arrived += 1
+                await asyncio.sleep(0)
+
+        coming = asyncio.create_task(come())
+        done: list[str] = []
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(work(turns, "ask", 0.005, done) for _ in range(60)))
+        assert len(done) == 60
+        coming.cancel()
+
+    driven(test)
+
+
+def test_refusals_have_different_pauses_so_that_callers_do_not_come_back_together() -> None:
+    pauses = set()
+    for _ in range(8):
+        status = to_status(Overloaded("too much"), 3.0)
+        retry = error_details_pb2.RetryInfo()
+        assert status.details[1].Unpack(retry)
+        pauses.add(retry.retry_delay.ToMilliseconds())
+    assert len(pauses) > 4
+    assert all(1500 <= one <= 4500 for one in pauses)
+
+
 def test_refused_callers_are_told_when_to_come_back(shop: Standin) -> None:
     shop.hold.clear()
     with (
@@ -174,6 +201,9 @@ def test_long_streams_leave_room_for_calls_and_calls_for_streams(shop: Standin) 
         assert [len(list(one)) for one in open_] == [1, 1]
 
 
+METHOD = "/visavis.api.v1.RecommendationService/Recommend"
+
+
 def test_refusals_are_counted_in_one_line_and_cost_no_reading(caplog: pytest.LogCaptureFixture) -> None:
     aborted = []
 
@@ -188,7 +218,7 @@ def test_refusals_are_counted_in_one_line_and_cost_no_reading(caplog: pytest.Log
         gate = Gate(1)
         gate.closed_because = ""
         edge = Edge(gate, by_keys(lambda: None))
-        details: Any = SimpleNamespace(method="/shop/Call")
+        details: Any = SimpleNamespace(method=METHOD, invocation_metadata=())
         handler = grpc.unary_unary_rpc_method_handler(behaviour)
         whole = await edge.intercept_service(lambda _: asyncio.sleep(0, handler), details)
         assert whole.unary_unary is not None
@@ -198,11 +228,15 @@ def test_refusals_are_counted_in_one_line_and_cost_no_reading(caplog: pytest.Log
             refusing = await edge.intercept_service(lambda _: asyncio.sleep(0, handler), details)
             await refusing.stream_unary(None, Context())
         assert gate.calls == 1
+        assert gate.pause_s == LEAST_PAUSE_S
         await asyncio.sleep(1.1)
+        assert gate.pause_s > 2 * LEAST_PAUSE_S, "a crowd is asked to wait longer"
+        await asyncio.sleep(1.0)
+        assert gate.pause_s == LEAST_PAUSE_S, "and nobody once it has gone"
 
     with caplog.at_level(logging.INFO, "visavis.rpc"):
         asyncio.run(run())
     assert aborted == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 500
     (record,) = [one for one in caplog.records if one.getMessage() == "refused"]
-    assert json.dumps(record.fields) == '{"rpc": "/shop/Call", "reason": "OVERLOADED", "calls": 500}'  # type: ignore[attr-defined]
+    assert record.fields == {"rpc": METHOD, "reason": "OVERLOADED", "calls": 500}  # type: ignore[attr-defined]
     assert len(caplog.records) == 1

@@ -31,6 +31,7 @@ from visavis.client import Client, connect
 from visavis.config import Settings
 from visavis.errors import InvalidInput, StoreError, Unauthenticated, Unavailable, VisavisError
 from visavis.model import Interaction
+from visavis.rpc.key_file import keys_path
 from visavis.rpc.server import PACKAGE, SERVICES, Server
 from visavis.testing.server import serve
 
@@ -106,13 +107,15 @@ def test_health_can_be_watched(shop: Standin) -> None:
     channel.close()
 
 
-def test_only_so_many_watches_are_open(channel: grpc.Channel, server: Server) -> None:
-    watches = [watch(channel) for _ in range(32)]
+def test_one_connection_opens_only_so_many_watches(channel: grpc.Channel, server: Server) -> None:
+    watches = [watch(channel) for _ in range(4)]
     assert {status(next(one)) for one in watches} == {"SERVING"}
     with pytest.raises(grpc.RpcError) as caught:
         next(watch(channel))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert health(channel) == "SERVING"
+    with grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as other:
+        assert status(next(watch(other))) == "SERVING"
     for one in watches:
         one.cancel()
 
@@ -265,7 +268,7 @@ def test_tls_with_keys_and_a_port_for_the_owner(shop: Standin, certificate: tupl
 
 
 def test_plaintext_for_others_must_be_said(shop: Standin) -> None:
-    with serve(shop, listen="0.0.0.0:0", allow_plaintext=True) as server:
+    with serve(shop, listen="0.0.0.0:0", allow_plaintext=True, allow_no_keys=True) as server:
         port = server.address.rpartition(":")[2]
         with connect(f"127.0.0.1:{port}") as client:
             assert client.recommend("ann").customer_id == "ann"
@@ -285,14 +288,16 @@ def test_what_must_not_be_served_is_refused(
 ) -> None:
     cert, key = certificate
     open_to_others = (
-        "listen: is '0.0.0.0:0', which other machines can reach; set tls_cert and tls_key and make a key "
-        "(visavis keys create), or say --allow-plaintext"
+        "listen: is '0.0.0.0:0', which other machines can reach; set tls_cert and tls_key, or say --allow-plaintext"
+    )
+    no_keys = (
+        "listen: is '0.0.0.0:0', which other machines can reach, and there are no keys; "
+        "make one: visavis keys create --scopes ingest,decide,read, or say --allow-no-keys"
     )
     assert refusal(shop, listen="0.0.0.0:0") == open_to_others
-    assert refusal(shop, listen="0.0.0.0:0", tls_cert=cert, tls_key=key) == (
-        "listen: is '0.0.0.0:0', which other machines can reach, and there are no keys; "
-        "make one: visavis keys create --scopes ingest,decide,read"
-    )
+    assert refusal(shop, listen="0.0.0.0:0", allow_no_keys=True) == open_to_others
+    assert refusal(shop, listen="0.0.0.0:0", tls_cert=cert, tls_key=key) == no_keys
+    assert refusal(shop, listen="0.0.0.0:0", allow_plaintext=True) == no_keys
     assert refusal(shop, listen="0.0.0.0:0", keys_file=keys) == open_to_others
     for address in ("[::]:0", "shop.example:50051", "192.0.2.1:1"):
         assert "which other machines can reach" in refusal(shop, listen=address)
@@ -305,6 +310,19 @@ def test_what_must_not_be_served_is_refused(
     assert refusal(shop, keys_file=missing) == (
         f"keys_file: is {missing!r}, which does not exist; `visavis keys create` makes it with a key"
     )
+
+
+def test_keys_that_got_lost_do_not_open_the_server_at_its_next_start(shop: Standin, tmp_path: Path) -> None:
+    path = keys_path(shop.settings)
+    add_key(path, "web", "secret")
+    with (
+        serve(shop, listen="0.0.0.0:0", allow_plaintext=True) as server,
+        connect(f"127.0.0.1:{server.address.rpartition(':')[2]}") as client,
+        pytest.raises(Unauthenticated),
+    ):
+        client.recommend("ann")
+    path.unlink()
+    assert "and there are no keys" in refusal(shop, listen="0.0.0.0:0", allow_plaintext=True)
 
 
 def test_a_port_in_use_is_refused(server: Server, shop: Standin, tmp_path: Path) -> None:
@@ -328,7 +346,7 @@ def test_a_certificate_that_is_none_is_refused(shop: Standin, tmp_path: Path) ->
 def test_a_host_without_address_is_refused(shop: Standin) -> None:
     with (
         pytest.raises(InvalidInput, match=r"listen: is 'nosuch\.invalid:1', and that cannot be had"),
-        serve(shop, listen="nosuch.invalid:1", allow_plaintext=True),
+        serve(shop, listen="nosuch.invalid:1", allow_plaintext=True, allow_no_keys=True),
     ):
         raise NotImplementedError("it must not come to this")
 

@@ -129,6 +129,46 @@ def serial(address: str, ca: str) -> int:
         return x509.load_der_x509_certificate(shown).serial_number
 
 
+def test_an_authority_of_clients_can_be_exchanged(shop: Standin, authority: Authority, tmp_path: Path) -> None:
+    """The withdrawn one is trusted no more, the new one is, from the next connection on."""
+    cert, key = authority.sign("localhost")
+    authorities = [Authority(tmp_path / name) for name in ("before", "after")]
+    shown = [dict(zip(("tls_cert", "tls_key"), one.sign("client"), strict=True)) for one in authorities]
+    ca = tmp_path / "clients.pem"
+
+    def let_in(number: int) -> bool:
+        with connect(server.address, tls_ca=authority.ca, timeout=5, **shown[number]) as client:
+            try:
+                return client.identify.record([Interaction("view")]).recorded == 1
+            except Unavailable:
+                return False
+
+    ca.write_bytes(Path(authorities[0].ca).read_bytes())
+    with serve(shop, tls_cert=cert, tls_key=key, tls_client_ca=str(ca)) as server:
+        for good in (0, 1, 0):
+            new = tmp_path / "new.pem"
+            new.write_bytes(Path(authorities[good].ca).read_bytes())
+            new.rename(ca)
+            assert (let_in(good), let_in(1 - good)) == (True, False)
+
+
+def test_a_key_goes_nowhere_in_the_clear_unless_that_is_said(authority: Authority) -> None:
+    for address in ("shop.example:50051", "192.0.2.1:50051", "[2001:db8::1]:50051"):
+        with pytest.raises(InvalidInput) as caught:
+            connect(address, key="web.secret")
+        assert caught.value.message == (
+            f"tls_ca: is missing: without TLS the key would go to {address} for everybody on the way to read; "
+            "give a PEM file or 'system', or say plaintext=True"
+        )
+        connect(address, key="web.secret", plaintext=True).close()
+        connect(address, key="web.secret", tls_ca=authority.ca).close()
+        connect(address).close()
+    for address in ("127.0.0.1:50051", "localhost:50051", "[::1]:50051"):
+        connect(address, key="web.secret").close()
+    with pytest.raises(InvalidInput, match="plaintext: is said, and so is tls_ca"):
+        connect("shop.example:50051", tls_ca="system", plaintext=True)
+
+
 def test_a_renewed_certificate_counts_from_the_next_connection(
     shop: Standin, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:

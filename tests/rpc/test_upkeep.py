@@ -44,6 +44,32 @@ def record(shop: Any, name: str, count: int = 50) -> None:
     assert shop.identify.record(rows).recorded == count
 
 
+@pytest.mark.parametrize("copy", ["backup", "snapshot"])
+def test_a_copy_does_not_follow_what_was_planted(client: Client, copy: str, tmp_path: Path) -> None:
+    take = getattr(client.admin, copy)
+    target, path, partial = tmp_path / "target", tmp_path / "b.duckdb", tmp_path / "b.duckdb.partial"
+    for plant in (partial.symlink_to, partial.hardlink_to):
+        target.write_text("theirs")
+        plant(target)
+        take(path)
+        assert target.read_text() == "theirs"
+        assert not path.is_symlink()
+        assert (path.stat().st_nlink, path.stat().st_mode & 0o777) == (1, 0o600)
+        path.unlink()
+    partial.write_text("old")
+    partial.chmod(0o666)  # whoever made it could keep it open and read what comes
+    take(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.unlink()
+    path.symlink_to(tmp_path / "nothing")
+    with pytest.raises(Conflict):
+        take(path)
+    partial.mkdir()
+    path.unlink()
+    with pytest.raises(StoreUnwritable):
+        take(path)
+
+
 def test_a_backup_arrives_whole(client: Client, shop: Standin, tmp_path: Path) -> None:
     path = tmp_path / "b.duckdb"
     told: list[Progress] = []
@@ -54,6 +80,8 @@ def test_a_backup_arrives_whole(client: Client, shop: Standin, tmp_path: Path) -
         str(path), 3_000_000, 43, 44, 0.25
     )  # fmt: skip
     assert told[-1] == Progress("backup", 2, 2)
+    client.admin.snapshot(tmp_path / "s.duckdb")
+    assert (tmp_path / "s.duckdb").stat().st_mode & 0o777 == 0o600
     with pytest.raises(Conflict):
         client.admin.backup(path)
     with pytest.raises(StoreUnwritable):

@@ -85,6 +85,8 @@ def main(path: Path) -> None:
         _shift(0)
         known = shop.identify.record(_batch("c"), request_id="c")
         _say("a request made in a wrong future has its answer", known.recorded == 30)
+        again = shop.identify.record(_batch("a"), request_id="a")
+        _say("a request from before the wrong future has its answer", again == first)
         shop.identify.set_consent("customer 1", visavis.Consent("marketing", True))
     with visavis.open(path, linger_ms=0) as shop:
         _say("90 interactions are there", shop.admin.status().interactions == 90)

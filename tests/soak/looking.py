@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 from tests.soak.ledger import Ledger, size_of
-from tests.soak.works import GROUP, IMPORT_CHUNK, IMPORT_ROWS, STEP_ROWS, batch
+from tests.soak.works import GROUP, IMPORT_CHUNK, IMPORT_ROWS, STEP_ROWS, batch, kept_memory
 
 import visavis
+from visavis import kernels
 from visavis.cli.main import main
 from visavis.errors import VisavisError
+from visavis.live.histories import Histories
+from visavis.store import Operation
 from visavis.store.generations import read_plugins
+from visavis.store.interactions import read_id_hashes
 from visavis.store.owner import side_folder
 from visavis.store.store import SCRATCH
 
@@ -42,14 +47,23 @@ def look(path: Path, ledger: Ledger, steps: int, *, accept: tuple[str, ...] = ()
     `accept`: beginnings of the warnings that are in order.
     """
     found = Look()
+    with kept_memory():
+        _look_into(path, ledger, steps, accept, found)
+    found.problems += _copies(path.parent, ledger)
+    found.problems += _doctor(path)
+    return found
+
+
+def _look_into(path: Path, ledger: Ledger, steps: int, accept: tuple[str, ...], found: Look) -> None:
     started = time.monotonic()
     try:
         shop = visavis.open(path, checkpoint_wal_mb=1)
     except VisavisError as error:
         found.problems.append(f"does not open: {type(error).__name__}: {error}")
-        return found
+        return
     with shop:
         found.seconds = time.monotonic() - started
+        found.problems += _memory(shop, "as it was opened")
         found.problems += [
             f"warns: {warning}" for warning in shop.store.warnings if not warning.startswith(accept or ("\0",))
         ]
@@ -64,10 +78,34 @@ def look(path: Path, ledger: Ledger, steps: int, *, accept: tuple[str, ...] = ()
             found.problems += _steps(cursor, steps)
             found.problems += _imports(cursor, shop, ledger)
         found.problems += _again(shop, ledger)
+        found.problems += _memory(shop, "after what was sent again")
+        shop.live.close()  # what is being kept in the background has its name then
         found.problems += _left_over(path)
-    found.problems += _copies(path.parent, ledger)
-    found.problems += _doctor(path)
-    return found
+
+
+def _memory(shop: visavis.Engine, when: str) -> Iterator[str]:
+    """What requests are answered from is what a memory made of the store alone would be."""
+    live = shop.live
+    customers = np.arange(len(live.identities.customers), dtype=np.int32)
+    names = [""] * len(customers)
+    served = live.histories.of(customers, names, live.kinds.names, 0)
+    fresh = Histories(live.build(), lambda: None).of(customers, names, live.kinds.names, 0)
+    for name in ("indptr", "item", "kind", "time", "quantity", "rating", "basket"):
+        has, should = getattr(served, name), getattr(fresh, name)
+        if not np.array_equal(has, should, equal_nan=True):
+            yield f"memory {when}: {name} of {len(has):,} rows differs from the store's {len(should):,}"
+    # In the writer thread, whose table it is.
+    missing, more = shop.store.writer.run(Operation(lambda _: _known(shop)))
+    if missing or more:
+        yield f"memory {when}: {missing:,} ids of the store are not known, {more:,} are that are not there"
+
+
+def _known(shop: visavis.Engine) -> tuple[int, int]:
+    with shop.store.cursor() as cursor:
+        stored = np.unique(read_id_hashes(cursor, after=0))
+    ids = shop.live.known_ids
+    missing = int(np.count_nonzero(~kernels.id_set_contains(ids._load(), stored)))
+    return missing, ids._used - (len(stored) - missing)
 
 
 def _batches(cursor: duckdb.DuckDBPyConnection, ledger: Ledger) -> Iterator[str]:

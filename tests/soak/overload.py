@@ -1,8 +1,19 @@
-"""Ten times the load that a server can bear: it goes on answering, refuses the rest, and is well at once afterwards."""
+"""Ten times the load that a server can bear: it goes on answering, refuses the rest, and is well at once afterwards.
+
+What is judged when callers share the cores with the server: beside callers who wait as they are asked to, it should
+give at least four fifths of its best. Other work on the machine between the two measurements spoils that figure; the
+one by core, told beside it, shows whether it did. Callers who do not wait take cores from it, and each of
+their calls costs some: a refusal of ours about a fifteenth of an answer, so nine refusals for each answer are more
+than half of it. Therefore the server spends a bounded share of its time on refusing (RESOURCE_EXHAUSTED, with a pause
+to wait), and gRPC drops what comes beyond, within milliseconds and cheaply, but with a code that says less
+(CANCELLED). Then what counts is what the server makes of the cores that are left to it, and that is judged; what
+callers get in all is told.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +26,7 @@ import visavis
 
 _TIMEOUT_S = 2.0
 _LEAST_SHARE = 0.8
+_LEAST_SHARE_BESIDE_HAMMERING = 0.6  # by core
 _MOST_GROWTH_MB = 200.0
 _KNOWN = {
     "OK",
@@ -49,18 +61,20 @@ async def _try(server: Served, seconds: float, seed: int, customers: int, full: 
     peak_by_core = max(one.rate / one.cores for one in calm.values())
     memory = server.vitals().resident_mb
     most = 640 if full else 320
+    waiting = f"{most} callers who wait when they are asked to"
     ways = {
-        f"{most} callers who wait when they are asked to": callers.ask(most, seconds, timeout=_TIMEOUT_S),
+        waiting: callers.ask(most, seconds, timeout=_TIMEOUT_S),
         f"{most} callers who do not wait": callers.ask(most, seconds, timeout=_TIMEOUT_S, patient=False),
         f"{10 * peak:.0f} questions a second": callers.ask_at(10 * peak, seconds, timeout=_TIMEOUT_S),
     }
     for name, way in ways.items():
         one = await _measured(server, seconds, way)
-        # Callers and server share the machine's cores, so what counts is what the server makes of those it gets.
-        share = one.rate / one.cores / peak_by_core
+        share, by_core = one.rate / peak, one.rate / one.cores / peak_by_core
+        polite = name == waiting
+        kept = share >= _LEAST_SHARE if polite else by_core >= _LEAST_SHARE_BESIDE_HAMMERING
         # A few seconds beside other work say nothing about speed, so the short form asks only how calls ended.
-        good = set(one.tally.codes) <= _KNOWN and (share >= _LEAST_SHARE or not full)
-        told = f"{one.rate / peak:.0%} of the peak, {share:.0%} of it for each core that the server got"
+        good = set(one.tally.codes) <= _KNOWN and (kept or not full)
+        told = f"{share:.0%} of the peak, {by_core:.0%} of it for each core that the server got"
         found.append(Found(good, f"{name}: {told}; {one}{_refusals(one.tally)}"))
     grown = server.vitals().resident_mb - memory
     found.append(Found(grown < _MOST_GROWTH_MB, f"memory grew by {grown:.0f} MiB"))
@@ -85,14 +99,19 @@ class _Measured:
 
 
 async def _measured(server: Served, seconds: float, load: Awaitable[Tally]) -> _Measured:
-    before = server.vitals().cpu_s
+    before, began = server.vitals().cpu_s, time.monotonic()
     tally = await load
     used = max(server.vitals().cpu_s - before, 0.01)
-    return _Measured(len(tally.good_ms) / seconds, used / seconds, tally)
+    return _Measured(len(tally.good_ms) / seconds, used / (time.monotonic() - began), tally)
 
 
 def _refusals(tally: Tally) -> str:
-    return f"; refused within {median(tally.refused_ms):.0f} ms (median)" if tally.refused_ms else ""
+    told = ""
+    if tally.refused_ms:
+        told += f"; refused by us within {median(tally.refused_ms):.0f} ms (median)"
+    if tally.dropped_ms:
+        told += f"; dropped by gRPC within {median(tally.dropped_ms):.0f} ms"
+    return told
 
 
 __all__ = ["run"]

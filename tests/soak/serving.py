@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import random
 import signal
@@ -117,10 +118,15 @@ def _tell(*_: object) -> None:
 
 @dataclass(slots=True)
 class Tally:
-    """How the calls of one kind ended: milliseconds of the good ones and of the refused ones, and the codes of all."""
+    """How the calls of one kind ended: milliseconds by outcome, and the codes of all."""
 
+    until: float = math.inf
+    """When measuring ends, monotonic: an answer that comes later is in the codes only."""
     good_ms: list[float] = field(default_factory=list)
     refused_ms: list[float] = field(default_factory=list)
+    """Of those that the server refused itself, RESOURCE_EXHAUSTED."""
+    dropped_ms: list[float] = field(default_factory=list)
+    """Of those that gRPC dropped before the server saw them, CANCELLED."""
     codes: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
@@ -139,12 +145,16 @@ async def one_call(call: Any, request: bytes, tally: Tally, timeout: float) -> f
         await call(request, timeout=timeout)
     except grpc.aio.AioRpcError as error:
         tally.codes[error.code().name] += 1
+        took_ms = (time.perf_counter() - began) * 1000
         if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            tally.refused_ms.append((time.perf_counter() - began) * 1000)
+            tally.refused_ms.append(took_ms)
+        elif error.code() is grpc.StatusCode.CANCELLED:
+            tally.dropped_ms.append(took_ms)
         trailers = dict(error.trailing_metadata() or ())
         return int(trailers.get("grpc-retry-pushback-ms", 500)) / 1000
     tally.codes["OK"] += 1
-    tally.good_ms.append((time.perf_counter() - began) * 1000)
+    if time.monotonic() <= tally.until:
+        tally.good_ms.append((time.perf_counter() - began) * 1000)
     return 0.0
 
 
@@ -172,9 +182,9 @@ class Callers:
 
     async def ask_at(self, rate: float, seconds: float, *, timeout: float) -> Tally:
         """So many questions a second, whatever becomes of them."""
-        tally, tasks, begun = Tally(), set(), 0
-        calls = [channel.unary_unary(RECOMMEND) for channel in self._channels]
         start = time.monotonic()
+        tally, tasks, begun = Tally(start + seconds), set(), 0
+        calls = [channel.unary_unary(RECOMMEND) for channel in self._channels]
         while (now := time.monotonic() - start) < seconds:
             while begun < now * rate:
                 task = asyncio.create_task(one_call(calls[begun % len(calls)], self._question(), tally, timeout))
@@ -192,9 +202,9 @@ class Callers:
     async def _loop(
         self, path: str, make: Callable[[], bytes], callers: int, seconds: float, timeout: float, patient: bool
     ) -> Tally:
-        tally = Tally()
-        calls = [channel.unary_unary(path) for channel in self._channels]
         end = time.monotonic() + seconds
+        tally = Tally(end)
+        calls = [channel.unary_unary(path) for channel in self._channels]
 
         async def one(call: Any) -> None:
             while time.monotonic() < end:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 from tests.soak.kills import run
 from tests.soak.ledger import Ledger
 from tests.soak.looking import look
-from tests.soak.works import batch, person, ware
+from tests.soak.works import batch, kept_memory, person, ware
 
 import visavis
+from visavis import kernels
+from visavis.live.histories import Histories
+from visavis.live.known import KnownIds
 
 NAME = "1-0-0-20"
 
@@ -27,7 +31,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
 def sound(tmp_path: Path) -> tuple[Path, Ledger]:
     path = tmp_path / "shop.duckdb"
     ledger = Ledger()
-    with visavis.open(path) as shop:
+    with kept_memory(), visavis.open(path) as shop:
         shop.identify.record(batch(NAME), request_id=NAME)
         shop.identify.upsert_items([ware(5, place, 7) for place in range(15)])
         shop.identify.upsert_customers([person(6, place, 7) for place in range(15)])
@@ -61,6 +65,27 @@ def test_what_was_lost_is_seen(sound: tuple[Path, Ledger], harm: str, words: str
     with duckdb.connect(str(path)) as connection:
         connection.execute(harm)
     assert words in "; ".join(look(path, ledger, 0).problems)
+
+
+def test_a_memory_that_differs_from_the_store_is_seen(
+    sound: tuple[Path, Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, ledger = sound
+    with monkeypatch.context() as context:
+        context.setattr(Histories, "load", lambda *_: None)
+        told = "; ".join(look(path, ledger, 0).problems)
+        assert "memory as it was opened: item of 0 rows differs from the store's 20" in told
+    known = KnownIds._load
+
+    def forgetful(self: KnownIds) -> Any:
+        if self._table is None:
+            known(self)
+            self._table, self._used = kernels.id_set_new(20), 0
+        return self._table
+
+    monkeypatch.setattr(KnownIds, "_load", forgetful)
+    told = "; ".join(look(path, ledger, 0).problems)
+    assert "memory as it was opened: 20 ids of the store are not known, 0 are that are not there" in told
 
 
 def test_what_is_left_over_is_seen(sound: tuple[Path, Ledger]) -> None:

@@ -21,7 +21,7 @@ from visavis.config import load_settings
 from visavis.errors import VisavisError
 from visavis.store import Operation, Store, Transaction, compaction, restore
 from visavis.store.backup import write_backup
-from visavis.store.database import Database
+from visavis.store.database import Database, wal_path
 
 ROWS = 50
 _SETTINGS = load_settings({"linger_ms": 0}, environ={})
@@ -59,6 +59,7 @@ RESTORE = (
     Step("after", "_prepare", short=True),
     Step("before", "Path.rename"),
     Step("after", "Path.rename", short=True),
+    Step("after", "Path.rename", 1),
     Step("after", "_move_aside", short=True),
     Step("before", "Path.rename", 2),
     Step("after", "Path.rename", 2),
@@ -108,18 +109,16 @@ def _compaction(path: Path, step: Step) -> Found:
 def _restore(path: Path, step: Step) -> Found:
     path.parent.mkdir()
     backup = path.with_name("backup.duckdb")
-    with Store.open(path, _SETTINGS) as store:
-        for _ in range(3):
-            _commit(store)
-        write_backup(store, backup)
-        for _ in range(2):
-            _commit(store)
-        before = _commits(store)
+    told, code = _child("fill", path, Step("after", "fill"))
+    before = {int(line): (ROWS, ROWS) for line in told.splitlines()}
+    if code != -signal.SIGKILL or len(before) != 5 or not wal_path(path).exists():
+        return Found(False, f"the store to be restored over: the process ended with {code}, after {sorted(before)}")
     what = f"restore killed {step.where} {step.name} ({step.call + 1})"
     _, code = _child("restore", path, step)
     if code != -signal.SIGKILL:
         return Found(False, f"{what}: the process ended with {code}")
     faults = []
+    found: dict[int, tuple[int, int]] = {}
     try:
         with Store.open(path, _SETTINGS) as store:
             found = _commits(store)
@@ -134,10 +133,16 @@ def _restore(path: Path, step: Step) -> Found:
             faults.append(f"restored again it holds {sorted(_commits(store))}, warnings {store.warnings}")
     kept = []
     for aside in path.parent.glob(f"{path.name}.d/aside/*/{path.name}"):
-        with Store.open(aside, _SETTINGS, create=False) as store:
-            kept.append(_commits(store))
+        try:
+            with Store.open(aside, _SETTINGS, create=False) as store:
+                kept.append(_commits(store))
+                faults += [f"what was there before warns: {warning}" for warning in store.warnings]
+        except VisavisError as error:
+            faults.append(error.message)
     if before not in kept:
         faults.append("the store that was there before is lost")
+    if restored.missing_commits != 2 and found == before:
+        faults.append(f"{restored.missing_commits} commits are said to be missing, not 2")
     done = f"a second restore ends it, in lineage {restored.lineage}"
     return Found(not faults, f"{what}: {'; '.join(faults) or done}")
 
@@ -182,8 +187,20 @@ def _add(transaction: Transaction) -> int:
     return transaction.sequence
 
 
+def _fill(path: Path) -> None:
+    """Make a store, a backup of it, and two commits that only its log holds; then end without closing it."""
+    store = Store.open(path, _SETTINGS)
+    for number in range(5):
+        if number == 3:
+            write_backup(store, path.with_name("backup.duckdb"))
+        os.write(1, b"%d\n" % _commit(store))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _main(work: str, path: Path, step: Step) -> None:
     """The child."""
+    if work == "fill":
+        _fill(path)
     homes: dict[str, Any] = {"Path": Path, "Database": Database}
     home, _, name = step.name.rpartition(".")
     owner = homes.get(home, compaction if work == "compact" else restore)

@@ -27,6 +27,7 @@ from visavis.cli.main import main as serve
 from visavis.cli.session import connect_owner
 from visavis.errors import NotReady, VisavisError
 from visavis.identify import storing
+from visavis.live import histories, kept
 from visavis.store import migrations
 from visavis.store.owner import read_owner, side_folder
 from visavis.store.writer import Writer
@@ -36,6 +37,7 @@ GROUP = 15  # items or customers that one call changes together
 IMPORT_ROWS = 3_000
 IMPORT_CHUNK = 500  # instead of 100,000, so that a kill finds an import between two chunks
 STEP_ROWS = 50_000
+REBASE_ROWS = 2_000  # instead of 100,000, so that a base is built, kept and opened again many times in a store's life
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _LONGEST_PAUSE = 0.05
 
@@ -150,6 +152,13 @@ LONG: dict[str, Callable[[Any, str, Path], None]] = {
 }
 
 
+@contextmanager
+def kept_memory() -> Iterator[None]:
+    """Keep memory on the disk, and make it anew, at sizes that a large store comes to after days."""
+    with patch.object(kept, "KEPT_ROWS", 0), patch.object(histories, "REBASE_ROWS", REBASE_ROWS):
+        yield
+
+
 OPENING = "opening"
 CHECKPOINT = "checkpoint"
 
@@ -245,7 +254,7 @@ def main(arguments: list[str]) -> None:
     # A checkpoint that is put off until later is no news.
     logging.getLogger("visavis").setLevel(logging.ERROR)
     patch.object(storing, "CHUNK_ROWS", IMPORT_CHUNK).start()
-    with later_version(int(steps)):
+    with later_version(int(steps)), kept_memory():
         if mode == "serve":
             serve(["serve", "--create", "--data", path, "--listen", "127.0.0.1:0", "--log-level", "error"])
         elif mode == "call":
@@ -272,8 +281,10 @@ __all__ = [
     "IMPORT_CHUNK",
     "IMPORT_ROWS",
     "OPENING",
+    "REBASE_ROWS",
     "STEP_ROWS",
     "batch",
+    "kept_memory",
     "later_version",
     "long_works",
     "person",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from visavis.errors import Conflict, NotAStore, NotFound, StoreDamaged, StoreErr
 from visavis.model import Progress
 from visavis.store import Operation, Store, Transaction, backup
 from visavis.store.backup import verify_backup, write_backup
+from visavis.store.doctor import examine
 from visavis.store.snapshot import write_snapshot
 
 SETTINGS = load_settings({"linger_ms": 0}, environ={})
@@ -109,16 +109,24 @@ def test_beside_a_busy_writer_it_holds_whole_commits(store: Store, tmp_path: Pat
         assert manifest.rows["requests"] == one.sequence - manifest.rows["snapshots"]
 
 
-def test_a_backup_of_a_backup_has_its_own_manifest(store: Store, tmp_path: Path) -> None:
+def test_a_backup_is_not_opened_as_a_store(store: Store, tmp_path: Path) -> None:
+    """It would be written to, and no longer be what its manifest says."""
     commit(store)
-    first, second = tmp_path / "first.duckdb", tmp_path / "second.duckdb"
-    write_backup(store, first)
-    shutil.copy(first, tmp_path / "opened.duckdb")
-    with Store.open(tmp_path / "opened.duckdb", SETTINGS) as opened:
-        commit(opened)
-        write_backup(opened, second)
-    assert verify_backup(second).rows["customers"] == 2 * ROWS
-    assert verify_backup(first).rows["customers"] == ROWS
+    path = tmp_path / "backup.duckdb"
+    write_backup(store, path)
+    before = path.read_bytes()
+    with pytest.raises(NotAStore, match=f"visavis restore {path} --data NEW_FILE"):
+        Store.open(path, SETTINGS)
+    assert path.read_bytes() == before
+    assert verify_backup(path).rows["customers"] == ROWS
+    (finding,) = [one for one in examine(load_settings({"data": str(path)}, environ={})) if one.level == "error"]
+    assert (finding.what, finding.detail) == ("file", "is a backup, not a store")
+
+
+def test_a_store_is_no_backup_and_keeps_its_log(store: Store) -> None:
+    commit(store)
+    with pytest.raises(Conflict, match="is a store, not a backup: leave its log where it is"):
+        verify_backup(store.path)
 
 
 def test_places_that_are_taken_or_missing(store: Store, tmp_path: Path) -> None:

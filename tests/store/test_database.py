@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -137,6 +140,48 @@ def test_short_readers_in_turn_keep_nobody_waiting(tmp_path: Path) -> None:
     database.close()
 
 
+def test_a_log_that_cannot_be_looked_at_counts_as_none(tmp_path: Path) -> None:
+    database = Database(tmp_path / "s.duckdb")
+    log = tmp_path / "s.duckdb.wal"
+    log.symlink_to(log)
+    assert database.wal_bytes() == 0
+    log.unlink()
+    database.close()
+
+
+READER = """
+import sys, duckdb
+with duckdb.connect(sys.argv[1], read_only=True):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_who_reads_the_file_just_after_the_swap_is_waited_for(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with duckdb.connect(str(tmp_path / name)) as connection:
+            connection.execute(f"CREATE TABLE t AS SELECT '{name}' AS name")
+    database = Database(tmp_path / "a")
+    with subprocess.Popen(
+        [sys.executable, "-c", READER, str(tmp_path / "a")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
+        assert reader.stdin is not None
+        timer = threading.Timer(0.3, reader.stdin.close)
+        timer.start()
+
+        def replace() -> None:
+            assert reader.stdout is not None
+            (tmp_path / "b").rename(tmp_path / "a")
+            assert reader.stdout.readline() == b"open\n"
+
+        with database.alone(0):
+            database.swap(replace)
+        timer.join()
+    with database.cursor() as cursor:
+        assert cursor.execute("SELECT name FROM t").fetchall() == [("b",)]
+    database.close()
+
+
 def test_another_file_in_the_place_of_the_open_one(tmp_path: Path) -> None:
     for name in ("a", "b"):
         with duckdb.connect(str(tmp_path / name)) as connection:
@@ -153,3 +198,22 @@ def test_another_file_in_the_place_of_the_open_one(tmp_path: Path) -> None:
         pass
     assert list(tmp_path.glob("a")) == []
     database.close()
+
+
+def test_a_new_file_is_for_its_owner_only_and_an_old_one_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "shop.duckdb"
+    Database(path).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["shop.duckdb"]
+    path.chmod(0o660)
+    Database(path).close()
+    assert path.stat().st_mode & 0o777 == 0o660
+
+
+def test_a_folder_that_takes_no_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "mkdir", refuse)  # root may write into read-only folders
+    with pytest.raises(StoreUnwritable, match="may not be written; change its permissions or its folder's"):
+        Database(tmp_path / "shop.duckdb")

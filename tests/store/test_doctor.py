@@ -315,7 +315,7 @@ def test_a_file_that_was_cut(data: Path, share: float) -> None:
     cut(data, share)
     (finding,) = found(data, "file", "error")
     assert "cannot be read" in finding.detail
-    assert finding.advice == "put back a copy or a snapshot of the store"
+    assert finding.advice == "make the store from a backup: visavis restore BACKUP --replace"
     with pytest.raises(StoreDamaged):
         move_aside_wal(data)
     assert log(data).exists()

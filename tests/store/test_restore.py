@@ -272,6 +272,45 @@ def test_a_restore_that_was_broken_off_is_told(saved: tuple[Engine, Path], monke
     assert restored.made_at < datetime.now(UTC)
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_log_that_a_broken_restore_left_goes_to_its_file(
+    saved: tuple[Engine, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    shop, backup = saved
+    record(shop, "later")
+    copy = tmp_path / "killed"
+    copy.mkdir()
+    for path in (shop.store.path, shop.store.path.with_name("shop.duckdb.wal")):
+        shutil.copy(path, copy)
+    shutil.copytree(shop.store.folder, copy / "shop.duckdb.d", ignore=shutil.ignore_patterns("lock", "owner"))
+    data = copy / "shop.duckdb"
+    if not there:
+        (copy / "shop.duckdb.d" / "high-water").unlink()
+    rename, moved = Path.rename, []
+
+    def once(path: Path, target: Path) -> Path:
+        if moved:
+            raise OSError(5, "Input/output error")
+        moved.append(path)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", once)
+    with pytest.raises(StoreUnwritable, match="could not be restored"):
+        restore_backup(backup, data, replace=True)
+    monkeypatch.undo()
+    assert moved == [data]
+    with pytest.raises(StoreError, match=r"was broken off.*do it again: visavis restore FILE"):
+        Store.open(data, SETTINGS)
+    restored = restore_backup(backup, data, replace=True)
+    assert restored.missing_commits == (1 if there else None)
+    aside = Path(restored.aside)
+    assert [one.name for one in copy.rglob("shop.duckdb.wal")] == [aside.name + ".wal"]
+    assert list(copy.glob("shop.duckdb.d/aside/*/shop.duckdb")) == [aside]
+    with visavis.open(aside, settings=SETTINGS, create=False) as old:
+        assert old.admin.status().interactions == 60
+        assert bool(old.store.warnings) is not there
+
+
 def _prepared(backup: Path, copy: Path) -> Any:
     shutil.copy(backup, copy)
     return restoring.Mark("x", 1, 1)

@@ -68,6 +68,16 @@ def test_a_snapshot_is_a_muted_store_of_its_own(store: Store, tmp_path: Path) ->
     commit(store)
 
 
+def test_a_snapshot_is_for_its_owner_only(store: Store, tmp_path: Path) -> None:
+    """From its first byte on: who opened it while it was open to all would read what comes later."""
+    seen: set[int] = set()
+    partial = tmp_path / "copy.duckdb.partial"
+    write_snapshot(store, tmp_path / "copy.duckdb", lambda _: seen.add(partial.stat().st_mode & 0o777))
+    assert seen == {0o600}
+    assert (tmp_path / "copy.duckdb").stat().st_mode & 0o777 == 0o600
+    assert store.path.stat().st_mode & 0o777 == 0o600
+
+
 def test_plain_duckdb_reads_every_table_and_view(store: Store, tmp_path: Path) -> None:
     commit(store, 2)
     path = tmp_path / "copy.duckdb"

@@ -13,7 +13,7 @@ import pytest
 
 import visavis
 from visavis.config import Settings
-from visavis.errors import NotAStore, NotFound, StoreInUse, StoreTooNew, StoreUnwritable, Unavailable
+from visavis.errors import NotAStore, NotFound, StoreBehind, StoreInUse, StoreTooNew, StoreUnwritable, Unavailable
 from visavis.store import Operation, Store
 from visavis.store.migrations import latest_version
 
@@ -77,6 +77,26 @@ def test_another_duckdb_file_is_refused(path: Path, plain_settings: Settings) ->
     with duckdb.connect(str(path)) as other:
         other.execute("CREATE TABLE orders (id INTEGER)")
     refused(path, plain_settings, NotAStore, r"no Visavis store \(it holds orders\)")
+
+
+def test_an_empty_file_in_the_place_of_a_store_is_refused(path: Path, plain_settings: Settings) -> None:
+    """DuckDB makes one for whoever opens a name that is not there."""
+    with Store.open(path, plain_settings) as store:
+        for _ in range(2):
+            store.writer.run(Operation(lambda tx: tx.sequence))
+        mark = store.mark
+    path.rename(path.with_name("kept"))
+    duckdb.connect(str(path)).close()
+    for _ in range(2):
+        refused(path, plain_settings, StoreBehind, "is an empty DuckDB file, and held 2 commits .* put the store back")
+    path.with_name("kept").rename(path)
+    with Store.open(path, plain_settings) as store:
+        assert (store.mark, store.warnings) == (mark, ())
+    path.unlink()
+    (path.parent / "shop.duckdb.d" / "high-water").unlink()
+    duckdb.connect(str(path)).close()
+    with Store.open(path, plain_settings) as store:
+        assert store.mark.sequence == 0
 
 
 def test_a_newer_store_is_refused(path: Path, plain_settings: Settings) -> None:

@@ -270,6 +270,49 @@ def test_a_disk_that_is_full_before_the_commit_is_told_and_survived(store: Store
     assert names(store) == {"b"}
 
 
+def test_nobody_waits_for_a_writer_that_broke_off(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(store)
+    futures = [store.writer.submit(adding(name, exclusive=name == "b")) for name in "abc"]
+
+    def fall() -> int:
+        if gate.future.done() and futures[0].done():
+            raise ZeroDivisionError("the log")
+        return 0
+
+    monkeypatch.setattr(store.database, "wal_bytes", fall)
+    gate.open()
+    assert futures[0].result(10) == store.mark.sequence
+    for future in futures[1:]:
+        with pytest.raises(StoreError, match=r"s\.duckdb broke off; start again .*ZeroDivisionError"):
+            future.result(10)
+    for late in (lambda: store.writer.run(adding("d")), lambda: store.writer.pause(lambda: None)):
+        with pytest.raises(StoreError, match="broke off; start again"):
+            late()
+    with pytest.raises(StoreError, match="broke off; start again"):
+        store.writer.wait_for(store.mark.sequence + 1)
+    assert names(store) == {"a"}
+
+
+def test_who_paused_a_writer_that_got_no_cursor_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fall() -> None:
+        raise duckdb.ConnectionException("Connection already closed")
+
+    told: list[BaseException] = []
+
+    def pause() -> None:
+        try:
+            store.writer.pause(lambda: monkeypatch.setattr(store.database, "own_cursor", fall))
+        except StoreError as error:
+            told.append(error)
+
+    thread = threading.Thread(target=pause, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert "broke off; start again" in str(told[0])
+    with pytest.raises(StoreError, match="broke off; start again"):
+        store.writer.run(adding("a"))
+
+
 def test_memory_that_could_not_follow_stops_the_writer(store: Store) -> None:
     def fall(_: int) -> None:
         raise ZeroDivisionError("memory")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.errors import Conflict
+from visavis.errors import Conflict, StoreDamaged
 from visavis.live.vocabulary import GrowingArray, Vocabulary
 from visavis.model import CustomerRef, Identifier
 from visavis.store import Transaction
@@ -54,6 +54,8 @@ class Identities:
         self._owner = GrowingArray(stored.owner)
         self._pending_owners: list[int] = []
         # A customer's own id is one text for both: which identity it is, by customer.
+        if max(stored.first_owner.max(initial=-1), stored.owner.max(initial=-1)) >= len(self.customers):
+            raise StoreDamaged("identities name customers that are not there; `visavis doctor` says more")
         own = np.full(len(self.customers), -1, dtype=np.int32)
         own[stored.first_owner[stored.is_own]] = np.flatnonzero(stored.is_own)
         self._own = GrowingArray(own)

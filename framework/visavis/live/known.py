@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MOST_RECENT = 100_000
 """Interaction ids kept as texts, beside the hashes of all."""
+_SWEEP_S = 3600.0
 
 
 class KnownIds:
@@ -107,13 +109,18 @@ class KnownIds:
 
 
 class KnownRequests:
-    """Answers by request id, so that a call sent again gets the first answer."""
+    """Answers by request id, so that a call sent again gets the first answer.
+
+    An answer is forgotten when its time is over by the wall clock, and this process has had it for as long: a clock
+    that is ahead for a moment makes nothing forgotten.
+    """
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         since = datetime.now(UTC).replace(tzinfo=None) - KEPT_FOR
-        self._answers = {row.request_id: row for row in read_requests(cursor, since)}
-        self._pending: dict[str, AnsweredRequest] = {}
-        self._swept_at = datetime.now(UTC).replace(tzinfo=None)
+        self._swept_at = time.monotonic()
+        self._answers = {row.request_id: (row, self._swept_at) for row in read_requests(cursor, since)}
+        """With the moment of `time.monotonic()` since when it is here."""
+        self._pending: dict[str, tuple[AnsweredRequest, float]] = {}
 
     def once(
         self, tx: Transaction, request_id: str, method: str, content: Any, work: Callable[[], dict[str, Any]]
@@ -126,35 +133,45 @@ class KnownRequests:
             return work(), True
         fingerprint = hashlib.sha256(repr(content).encode()).hexdigest()
         known = self._pending.get(request_id) or self._answers.get(request_id)
-        now = datetime.now(UTC).replace(tzinfo=None)
-        if known is not None and now - known.answered_at <= KEPT_FOR:
-            if (known.method, known.fingerprint) != (method, fingerprint):
+        if known is not None and not _is_over(*known):
+            before, _ = known
+            if (before.method, before.fingerprint) != (method, fingerprint):
                 raise Conflict(
                     f"request_id {request_id!r} was used for another request within 24 hours; give each its own",
                     reason="REQUEST_ID_REUSED",
-                    metadata={"request_id": request_id, "method": known.method},
+                    metadata={"request_id": request_id, "method": before.method},
                 )
-            answer: dict[str, Any] = json.loads(known.answer)
+            answer: dict[str, Any] = json.loads(before.answer)
             return answer, False
         answer = work()
         tx.enlist(self)
+        now = datetime.now(UTC).replace(tzinfo=None)
         row = AnsweredRequest(request_id, method, fingerprint, json.dumps(answer), now)
         insert_request(tx, row)
-        if now - self._swept_at > KEPT_FOR / 24:
-            delete_requests_before(tx, now - KEPT_FOR)
-        self._pending[request_id] = row
+        if self._is_time_to_sweep():
+            kept = [row.answered_at for row, since in self._answers.values() if not _is_over(row, since)]
+            delete_requests_before(tx, min([now - KEPT_FOR, *kept]))
+        self._pending[request_id] = row, time.monotonic()
         return answer, True
 
     def commit(self) -> None:
         self._answers.update(self._pending)
         self._pending.clear()
-        now = datetime.now(UTC).replace(tzinfo=None)
-        if now - self._swept_at > KEPT_FOR / 24:
-            self._answers = {key: row for key, row in self._answers.items() if now - row.answered_at <= KEPT_FOR}
-            self._swept_at = now
+        if self._is_time_to_sweep():
+            self._answers = {key: known for key, known in self._answers.items() if not _is_over(*known)}
+            self._swept_at = time.monotonic()
 
     def rollback(self) -> None:
         self._pending.clear()
+
+    def _is_time_to_sweep(self) -> bool:
+        return time.monotonic() - self._swept_at > _SWEEP_S
+
+
+def _is_over(row: AnsweredRequest, since: float) -> bool:
+    """Whether an answer that is here since a moment of `time.monotonic()` has been kept long enough."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    return now - row.answered_at > KEPT_FOR and time.monotonic() - since > KEPT_FOR.total_seconds()
 
 
 __all__ = ["KnownIds", "KnownRequests"]

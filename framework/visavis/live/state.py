@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC
 
-from visavis.errors import StoreDamaged, VisavisError
+from visavis.errors import NotFound, StoreDamaged, VisavisError
 from visavis.history import History
 from visavis.live.base import Base, build, history_of
 from visavis.live.catalog import Catalog
@@ -145,6 +145,9 @@ class Live:
                 if json.loads(json.dumps(asdict(scorer.options))) != fitted_with:
                     log.warning("scorer %s was fitted with other options; run `visavis fit`", plugin.name)
                 scorers[plugin.name] = scorer.restore(plugin.state)
+            except NotFound as error:
+                failed[plugin.name] = f"{error.message}; give --plugins-dir or set plugins_dir, if it lies in a folder"
+                log.warning("scorer %s of generation %d is left out: %s", plugin.name, number, failed[plugin.name])
             except (Exception, SystemExit) as error:
                 why = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
                 failed[plugin.name] = why

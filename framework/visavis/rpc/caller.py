@@ -19,18 +19,29 @@ SYSTEM = "system"
 
 _ATTEMPTS = 4
 _FIRST_PAUSE_S = 0.1
+_PUSHBACK_DIGITS = 10
 
 
 class Caller:
     """One channel to one server. Safe to use from several threads."""
 
-    def __init__(self, address: str, *, key: str, tls_ca: str, tls_cert: str, tls_key: str, timeout: float) -> None:
+    def __init__(
+        self, address: str, *, key: str, tls_ca: str, tls_cert: str, tls_key: str, plaintext: bool, timeout: float
+    ) -> None:
         host, _ = parse(address, "address")
         if not timeout > 0:
             raise _invalid("timeout", f"is {timeout!r}; give seconds above 0")
         if not (key.isascii() and key.isprintable()):
             raise _invalid("key", "holds characters that no key has; give `id.secret`")
+        if plaintext and tls_ca:
+            raise _invalid("plaintext", f"is said, and so is tls_ca {tls_ca!r}; give one of them")
         credentials = _credentials(tls_ca, tls_cert, tls_key)
+        if key and credentials is None and not plaintext and not is_loopback(host):
+            raise _invalid(
+                "tls_ca",
+                f"is missing: without TLS the key would go to {address} for everybody on the way to read; "
+                f"give a PEM file or {SYSTEM!r}, or say plaintext=True",
+            )
         self.address = address
         self._closed = False
         self._timeout = timeout
@@ -69,6 +80,16 @@ class Caller:
             pause *= 2
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    def pages(self, method: Any, request: Any) -> Iterator[Any]:
+        """All pages of a list; `request` makes the message that asks for one."""
+        token = ""
+        while True:
+            page = self.call(method, request(page_token=token), again=True)
+            yield page
+            token = page.next_page_token
+            if not token:
+                return
+
     def stream(self, method: Any, request: Any) -> Iterator[Any]:
         """Many answers, without a deadline. Leaving the loop early ends the call."""
         self._check_open()
@@ -97,8 +118,10 @@ def _pause_asked(error: grpc.RpcError) -> float | None:
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
             return 0.0
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            asked = {key: value for key, value in call.trailing_metadata() or ()}.get(PUSHBACK_KEY)
-            return max(int(asked), 0) / 1000 if asked is not None else None
+            said = {key: value for key, value in call.trailing_metadata() or ()}.get(PUSHBACK_KEY)
+            # A number below zero asks not to come again, and so do words that are no number; see gRFC A6.
+            asked = said if isinstance(said, str) else ""
+            return int(asked) / 1000 if asked.isascii() and asked.isdigit() and len(asked) < _PUSHBACK_DIGITS else None
     return None
 
 

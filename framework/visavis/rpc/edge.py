@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
@@ -24,7 +25,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from visavis.errors import DeadlineExceeded, Forbidden, InvalidInput, Overloaded, Unavailable, VisavisError
-from visavis.rpc.auth import Authenticate
+from visavis.rpc.auth import Authenticate, Metadata
 from visavis.rpc.errors import LEAST_PAUSE_S, PUSHBACK_KEY, code_of, to_status
 from visavis.rpc.patience import Patience, patience
 from visavis.rpc.turns import LONGEST_WAIT_S, Turns, busy
@@ -36,6 +37,8 @@ _TELL_S = 1.0
 _COME_BACK = 50.0  # refused callers who wait as they are asked to; so many a second may come back together
 _LONGEST_PAUSE_S = 4.0
 _READY = 32  # refusals of one kind that are made beforehand, each with another pause
+_key: ContextVar[str] = ContextVar("visavis_key")
+"""Id of the key of the call that runs; set before its handler is handed out."""
 STREAM_SHARE = 4
 """Of `max_concurrent_rpcs`, a quarter may be streams, beside the calls."""
 
@@ -54,8 +57,8 @@ class Gate:
         """Calls in progress, the one that asks included; streams apart."""
         self.streams = 0
         self.turns = Turns()
-        self.refused: Counter[str] = Counter()
-        """Refused calls that the log has not told yet, by method."""
+        self.refused: Counter[tuple[str, str]] = Counter()
+        """Refused calls that the log has not told yet, by method and reason."""
         self.pause_s = LEAST_PAUSE_S
         """What refused callers are asked to wait, on average: the longer, the more there are."""
         self._telling = False
@@ -91,9 +94,9 @@ class Gate:
             handler = self._refusing[why] = _refusing(error(), self.pause_s)
         return handler
 
-    def count_refused(self, method: str) -> None:
+    def count_refused(self, method: str, reason: str = Overloaded.reason) -> None:
         """Count it; the log tells of it within a second."""
-        self.refused[method] += 1
+        self.refused[method, reason] += 1
         if not self._telling:
             self._telling = True
             asyncio.get_running_loop().call_later(_TELL_S, self._tell)
@@ -108,14 +111,15 @@ class Gate:
     def _tell(self) -> None:
         refused, self.refused = self.refused, Counter()
         # Callers who wait are as many as are refused in a second, times the pause. The root is where it settles.
-        pause_s = (self.pause_s * refused.total() / _TELL_S / _COME_BACK) ** 0.5
+        too_many = sum(calls for (_, reason), calls in refused.items() if reason == Overloaded.reason)
+        pause_s = (self.pause_s * too_many / _TELL_S / _COME_BACK) ** 0.5
         self.pause_s = min(max(LEAST_PAUSE_S, pause_s), _LONGEST_PAUSE_S)
         self._refusing.clear()
         self._telling = bool(refused)
         if self._telling:
             asyncio.get_running_loop().call_later(_TELL_S, self._tell)
-        for method, calls in refused.items():
-            log.warning("refused", extra={"fields": {"rpc": method, "reason": Overloaded.reason, "calls": calls}})
+        for (method, reason), calls in refused.items():
+            log.warning("refused", extra={"fields": {"rpc": method, "reason": reason, "calls": calls}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +131,10 @@ class _Malformed:
 
 @dataclass(slots=True)
 class _Call:
-    """What the log says of one call."""
+    """One call: who makes it, and what the log says of it."""
 
     method: str
+    metadata: Metadata
     key: str = ""
     received_bytes: int = 0
     code: str = "OK"
@@ -137,11 +142,15 @@ class _Call:
 
 
 class Edge:
-    """Wraps every handler of one port; a `grpc.aio.ServerInterceptor` (see below)."""
+    """Wraps every handler of one port; a `grpc.aio.ServerInterceptor` (see below).
 
-    def __init__(self, gate: Gate, authenticate: Authenticate) -> None:
+    `patient` False: the port ends slow callers by itself.
+    """
+
+    def __init__(self, gate: Gate, authenticate: Authenticate, *, patient: bool = True) -> None:
         self._gate = gate
         self._authenticate = authenticate
+        self._patient = patient
         self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(
@@ -158,17 +167,35 @@ class Edge:
             if handler is None:
                 return None  # gRPC answers UNIMPLEMENTED
             wrapped = self._wrapped[method] = self._wrap(method, handler)
-        if wrapped.unary_unary is not None and not method.startswith(_HEALTH):
-            refusing = self._gate.refusing(method)
-            if refusing is not None:
-                return refusing
+        if not method.startswith(_HEALTH):
+            # Before anything of the request is read: a stranger's message is not worth its memory.
+            try:
+                _key.set(self._authenticate(method, handler_call_details.invocation_metadata or ()))
+            except VisavisError as error:
+                return self._turning_away(method, error)
+            if wrapped.unary_unary is not None:
+                refusing = self._gate.refusing(method)
+                if refusing is not None:
+                    return refusing
         task = asyncio.current_task()
-        # HTTP fetches its handlers before the gate is open, and then calls them as it likes.
-        if task is not None and not self._gate.closed_because:
+        if self._patient and task is not None:
             waiting = Patience(task)
             waiting.start()
             patience.set(waiting)
         return wrapped
+
+    def _turning_away(self, method: str, error: VisavisError) -> Any:
+        """A handler that reads nothing and answers with `error`."""
+        if isinstance(error, Forbidden):
+            call = _Call(method, (), error.metadata.get("key_id", ""), 0, code_of(error).name, error.reason)
+            self._log(call, time.perf_counter(), counted=True)
+        else:
+            self._gate.count_refused(method, error.reason)
+
+        async def turn_away(_: object, context: Any) -> None:
+            await _abort(context, error)
+
+        return grpc.stream_unary_rpc_method_handler(turn_away)
 
     def _wrap(self, method: str, handler: Any) -> Any:
         behaviour: Any = next(
@@ -194,6 +221,7 @@ class Edge:
             async with self._around(method, context, is_stream) as call:
                 waiting = patience.get()
                 async for response in behaviour(receive(request, call), context):
+                    self._still_good(call)
                     if waiting is None:
                         yield response
                         continue
@@ -220,14 +248,19 @@ class Edge:
         call.received_bytes += request.ByteSize()
         return request
 
-    @staticmethod
-    async def _stream(requests: AsyncIterator[Any], call: _Call) -> AsyncIterator[Any]:
+    async def _stream(self, requests: AsyncIterator[Any], call: _Call) -> AsyncIterator[Any]:
         async for request in requests:
-            yield Edge._message(request, call)
+            self._still_good(call)
+            yield self._message(request, call)
+
+    def _still_good(self, call: _Call) -> None:
+        """A stream may outlive its key: one that was revoked does nothing more."""
+        if not call.method.startswith(_HEALTH):
+            self._authenticate(call.method, call.metadata)
 
     @asynccontextmanager
     async def _around(self, method: str, context: Any, is_stream: bool) -> AsyncIterator[_Call]:
-        call = _Call(method)
+        call = _Call(method, context.invocation_metadata() or ())
         began = time.perf_counter()
         counted = not method.startswith(_HEALTH)
         waiting = patience.get()
@@ -237,7 +270,8 @@ class Edge:
         self._gate.streams += counted and is_stream
         try:
             if counted:
-                self._admit(call, context, is_stream)
+                call.key = _key.get()
+                self._admit(context, is_stream)
             yield call
         except VisavisError as error:
             call.code, call.reason = code_of(error).name, error.reason
@@ -260,12 +294,7 @@ class Edge:
             else:
                 self._log(call, began, counted)
 
-    def _admit(self, call: _Call, context: Any, is_stream: bool) -> None:
-        try:
-            call.key = self._authenticate(call.method, context.invocation_metadata() or ())
-        except Forbidden as error:
-            call.key = error.metadata.get("key_id", "")
-            raise
+    def _admit(self, context: Any, is_stream: bool) -> None:
         self._gate.check(stream=is_stream)
         left = context.time_remaining()
         if left is not None and left <= 0:

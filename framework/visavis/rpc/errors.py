@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from contextlib import suppress
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from visavis import errors
@@ -121,13 +123,11 @@ def from_status(status: status_pb2.Status) -> VisavisError:
 def from_call(error: grpc.RpcError, address: str) -> VisavisError:
     """The error that a failed call to `address` stands for."""
     call: grpc.Call = error
-    status = None
     for key, value in call.trailing_metadata() or ():
         if key == DETAILS_KEY:
-            status = status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode())
-    if status is None:
-        return _foreign(call.code(), call.details() or "", address)
-    return from_status(status)
+            with suppress(DecodeError):  # damaged on the way: the code still counts
+                return from_status(status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode()))
+    return _foreign(call.code(), call.details() or "", address)
 
 
 def _foreign(code: grpc.StatusCode, details: str, address: str) -> VisavisError:
@@ -176,4 +176,14 @@ def _cut(text: str, limit: int) -> str:
     return data[: limit - 3].decode(errors="ignore") + "…"
 
 
-__all__ = ["CODES", "DETAILS_KEY", "DOMAIN", "LEAST_PAUSE_S", "PUSHBACK_KEY", "code_of", "from_call", "from_status", "to_status"]
+__all__ = [
+    "CODES",
+    "DETAILS_KEY",
+    "DOMAIN",
+    "LEAST_PAUSE_S",
+    "PUSHBACK_KEY",
+    "code_of",
+    "from_call",
+    "from_status",
+    "to_status",
+]

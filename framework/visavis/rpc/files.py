@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,21 +76,20 @@ def receive_file(
     path: Path,
     event: str,
     progress: Callable[[Progress], None] | None,
-    *,
-    private: bool = False,
 ) -> Any:
     """Write the chunks to the new file `path`; what the last answer says, which is its `event`.
 
-    Nothing is left under `path` unless all of it came. `private`: nobody but its owner may read it. Raises `Conflict`
-    when the path is taken, `StoreUnwritable` when it cannot be written.
+    Nothing is left under `path` unless all of it came, and nobody but its owner may read it. Raises `Conflict` when the
+    path is taken, `StoreUnwritable` when it cannot be written.
     """
-    if path.exists():
-        raise Conflict(f"{path} exists already; give the path of a new file", metadata={"path": str(path)})
+    _check_free(path)
     partial = path.with_name(path.name + ".partial")
     answer = None
     received = 0
     try:
-        with open(partial, "wb", opener=_private if private else None) as stream:
+        # Left by a crash, or put there by somebody else, who would read what comes: a new one, never what is there.
+        partial.unlink(missing_ok=True)
+        with open(partial, "wb", opener=_new_private) as stream:
             for answer in answers:
                 match answer.WhichOneof("event"):
                     case "chunk":
@@ -98,19 +98,29 @@ def receive_file(
                         progress(progress_from_proto(answer.progress))
             stream.flush()
             os.fsync(stream.fileno())
+            ours = os.path.samestat(os.fstat(stream.fileno()), os.lstat(partial))
         if answer is None or answer.WhichOneof("event") != event or getattr(answer, event).byte_count != received:
             raise Unavailable(f"the {event} broke off after {received} bytes; try again")
-        partial.replace(path)
+        if not ours:
+            raise Conflict(f"{partial} was replaced while it grew; give another path", metadata={"path": str(path)})
+        _check_free(path)
+        partial.rename(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StoreUnwritable(f"{path} cannot be written: {reason}", metadata={"path": str(path)}) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # what led here is the error to tell
+            partial.unlink()
     return getattr(answer, event)
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _check_free(path: Path) -> None:
+    if os.path.lexists(path):
+        raise Conflict(f"{path} exists already; give the path of a new file", metadata={"path": str(path)})
+
+
+def _new_private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_EXCL | os.O_NOFOLLOW, 0o600)
 
 
 __all__ = ["receive_file", "send_file"]

@@ -7,6 +7,7 @@ shutdown for one that does not read.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import suppress
 from typing import Any
@@ -15,7 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from visavis.errors import NotFound, Overloaded
 
-_MOST_WATCHES = 32
+_MOST_WATCHES = 256
+_MOST_OF_ONE = 4  # watches of one connection: no stranger takes them all with one
 _LOOK_S = 0.5
 _Status = health_pb2.HealthCheckResponse
 _Base: Any = health_pb2_grpc.HealthServicer
@@ -35,7 +37,7 @@ class Health(_Base):  # type: ignore[misc]
         self._serving = False
         self._closing = False
         self._changed = asyncio.Event()
-        self._watches = 0
+        self._watches: Counter[str] = Counter()
 
     def open(self) -> None:
         """Calls are taken from now on."""
@@ -53,11 +55,11 @@ class Health(_Base):  # type: ignore[misc]
         return _Status(status=self._status(request.service))
 
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        if self._watches >= _MOST_WATCHES:
-            raise Overloaded(
-                f"{_MOST_WATCHES} watches are open already; call Check instead", metadata={"limit": str(_MOST_WATCHES)}
-            )
-        self._watches += 1
+        peer = context.peer()
+        if self._watches.total() >= _MOST_WATCHES or self._watches[peer] >= _MOST_OF_ONE:
+            limit = _MOST_OF_ONE if self._watches[peer] >= _MOST_OF_ONE else _MOST_WATCHES
+            raise Overloaded(f"{limit} watches are open already; call Check instead", metadata={"limit": str(limit)})
+        self._watches[peer] += 1
         try:
             told = None
             while True:
@@ -71,7 +73,9 @@ class Health(_Base):  # type: ignore[misc]
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), _LOOK_S)
         finally:
-            self._watches -= 1
+            self._watches[peer] -= 1
+            if not self._watches[peer]:
+                del self._watches[peer]
 
     def _status(self, service: str) -> Any:
         if service not in self._names:

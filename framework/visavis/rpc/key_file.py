@@ -33,13 +33,17 @@ NAME = "keys.json"
 _MOST_BYTES = 16 << 20
 _LOCK_WAIT_S = 10.0
 _LOCK_PAUSE_S = 0.01
+_RETRY_S = 1.0
 
 _Signature = tuple[int, ...] | None
 
 
 def keys_path(settings: Settings) -> Path:
     """Where the keys are: the setting `keys_file`, or `keys.json` in the store's side folder."""
-    return Path(settings["keys_file"]) if settings["keys_file"] else side_folder(settings.data) / NAME
+    named = settings["keys_file"]
+    if "\0" in named:
+        raise _invalid(Path(named), "which is no name of a file")
+    return Path(named) if named else side_folder(settings.data) / NAME
 
 
 def read_keys(path: Path) -> dict[str, Key] | None:
@@ -48,7 +52,11 @@ def read_keys(path: Path) -> dict[str, Key] | None:
     Raises `InvalidInput` (`keys_file`) for a file that cannot be read, that others may read or write, or that is
     damaged.
     """
-    found = _read(path)
+    try:
+        # Root looks after the keys of a server that is not root.
+        found = _read(path, any_owner=os.geteuid() == 0)
+    except OSError as error:
+        raise _unreadable(path, error) from None
     return None if found is None else found[0]
 
 
@@ -59,10 +67,14 @@ def change_keys(path: Path, change: Callable[[dict[str, Key]], Key], *, make: bo
     nothing has changed; `NotFound` where there is no file; `StoreUnwritable` where it cannot be written.
     """
     real = Path(os.path.realpath(path))  # a link stays a link
-    if not make and not real.exists():
-        raise NotFound(f"there are no keys: {real} does not exist; is --data right? `visavis keys create` makes a key")
     try:
-        real.parent.mkdir(mode=0o700, exist_ok=True)
+        if real.is_dir():
+            raise _invalid(path, "which is a folder; name a file")
+        if make:
+            _make_folder(real.parent)
+        elif not real.exists():
+            way_out = "is --data right? `visavis keys create` makes a key"
+            raise NotFound(f"there are no keys: {real} does not exist; {way_out}")
         with _locked(real.with_name(real.name + ".lock")):
             keys = read_keys(real) or {}
             key = change(keys)
@@ -72,6 +84,10 @@ def change_keys(path: Path, change: Callable[[dict[str, Key]], Key], *, make: bo
             way_out = f"make the folder {real.parent.parent} first"
         elif error.errno in (errno.ENOSPC, errno.EDQUOT):
             way_out = "free some space"
+        elif error.errno == errno.ELOOP:
+            way_out = "its lock or a folder on the way is a link; remove that"
+        elif error.errno == errno.ENAMETOOLONG:
+            way_out = "give a shorter name"
         else:
             way_out = "keys need a folder that you may write"
         raise StoreUnwritable(
@@ -93,12 +109,16 @@ class KeyWatch:
         self._keys: Keys | None = None
         self._seen = False
         self._signature: _Signature = None
+        self._retry_at: float | None = None
         self._broken = ""
-        self._load()
+        try:
+            self._load()
+        except OSError as error:
+            raise _unreadable(path, error) from None
 
     def current(self) -> Keys | None:
         """The keys; None while there never was a file. Raises `Unavailable` when the keys cannot be known."""
-        if _signature_at(self.path) != self._signature:
+        if _signature_at(self.path) != self._signature or self._must_retry():
             self._reload()
         if self._broken:
             raise Unavailable("the server cannot read its keys and takes no calls; its log says why")
@@ -109,11 +129,20 @@ class KeyWatch:
         """Whether calls need a key: when it was last looked, there was a file, or there had been one."""
         return self._seen
 
+    def _must_retry(self) -> bool:
+        return self._retry_at is not None and time.monotonic() >= self._retry_at
+
     def _reload(self) -> None:
+        self._retry_at = None
         try:
             self._load()
         except InvalidInput as error:
             broken = error.message
+        except OSError as error:
+            # Of the machine perhaps, not of the file (no descriptor left, a disk that stutters): no change of the file
+            # would tell that it is over.
+            self._retry_at = time.monotonic() + _RETRY_S
+            broken = _unreadable(self.path, error).message
         else:
             broken = f"keys_file: {str(self.path)!r} is gone" if self._seen and self._signature is None else ""
         if broken and broken != self._broken:
@@ -123,10 +152,10 @@ class KeyWatch:
         self._broken = broken
 
     def _load(self) -> None:
-        # Before the file is read: if that fails, it is tried again when something has changed.
+        # Before the file is read: if it is no good, it is read again when something has changed.
         self._signature = _signature_at(self.path)
         self._seen |= self._signature is not None
-        found = _read(self.path)
+        found = _read(self.path, any_owner=False)
         if found is None:
             self._signature = None  # also when it went away between the two looks
         else:
@@ -134,7 +163,8 @@ class KeyWatch:
             self._seen = True
 
 
-def _read(path: Path) -> tuple[dict[str, Key], _Signature] | None:
+def _read(path: Path, *, any_owner: bool) -> tuple[dict[str, Key], _Signature] | None:
+    """The keys in the file and what tells a change of it. Raises `InvalidInput`, or `OSError` where it is not read."""
     try:
         # A pipe in the file's place must not hold us up.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -142,15 +172,10 @@ def _read(path: Path) -> tuple[dict[str, Key], _Signature] | None:
         if path.is_symlink():
             raise _invalid(path, "which is a link to nothing") from None
         return None
-    except OSError as error:
-        raise _invalid(path, f"which cannot be read: {error.strerror}") from None
-    try:
-        with open(descriptor, "rb") as stream:
-            about = os.fstat(descriptor)
-            _check_file(path, about)
-            data = stream.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise _invalid(path, f"which cannot be read: {error.strerror}") from None
+    with open(descriptor, "rb") as stream:
+        about = os.fstat(descriptor)
+        _check_file(path, about, any_owner=any_owner)
+        data = stream.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise _invalid(path, f"which is larger than {_MOST_BYTES >> 20} MiB")
     try:
@@ -161,11 +186,11 @@ def _read(path: Path) -> tuple[dict[str, Key], _Signature] | None:
         raise _invalid(path, f"which {error}; restore it, or move it away and make keys anew") from None
 
 
-def _check_file(path: Path, about: os.stat_result) -> None:
+def _check_file(path: Path, about: os.stat_result, *, any_owner: bool) -> None:
     if not stat.S_ISREG(about.st_mode):
         raise _invalid(path, "which is no file")
     us = os.geteuid()
-    if us and about.st_uid not in (us, 0):
+    if not any_owner and about.st_uid not in (us, 0):
         raise _invalid(path, "which belongs to another user, who could let himself in; `chown` it to the server's user")
     # Secrets that an orchestrator mounts belong to root and are read by group (0440).
     mounted = bool(us) and about.st_uid == 0
@@ -215,9 +240,8 @@ def _locked(path: Path) -> Iterator[None]:
     """Hold the lock; the kernel drops it however we end. The lock file stays: a removed one would exclude nobody."""
     if fcntl is None:
         raise StoreUnwritable("this platform has no flock, so nothing would keep two commands apart")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _open_lock(path)
     try:
-        _give_away(descriptor, path.parent)
         until = time.monotonic() + _LOCK_WAIT_S
         while True:
             with suppress(BlockingIOError):
@@ -234,11 +258,48 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _open_lock(path: Path) -> int:
+    # No link is followed, and nothing is given away that was there before: who owns the folder could put a link to a
+    # file of root's in the lock's place.
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(path, flags)
+    try:
+        _give_away(descriptor, path.parent)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        # Still the one that we made, not one that was put in its place.
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            _give_away(descriptor, path.parent)
+    finally:
+        os.close(descriptor)
+
+
 def _give_away(descriptor: int, like: Path) -> None:
-    """What root makes for a server that is not root belongs to the server's user: the owner of what was there."""
+    """What root has just made for a server that is not root belongs to the server's user: the owner of what was there.
+
+    Never for a file that was there before.
+    """
     if os.geteuid() == 0:
         about = os.stat(like if like.exists() else like.parent)
         os.fchown(descriptor, about.st_uid, about.st_gid)
+
+
+def _unreadable(path: Path, error: OSError) -> InvalidInput:
+    return _invalid(path, f"which cannot be read: {error.strerror}")
 
 
 def _invalid(path: Path, what: str) -> InvalidInput:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import resource
 import socket
 from dataclasses import dataclass
 
@@ -12,6 +14,8 @@ from visavis.errors import FieldViolation, InvalidInput
 from visavis.rpc.address import is_loopback, join, parse
 from visavis.rpc.key_file import KeyWatch, keys_path
 from visavis.rpc.tls import server_credentials
+
+log = logging.getLogger("visavis.rpc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +37,36 @@ def listen_from(settings: Settings) -> Listen:
     host, port = parse(settings["listen"], "listen")
     credentials = server_credentials(settings)
     keys = KeyWatch(keys_path(settings))
+    others = not is_loopback(host)
+    if others and credentials is None and not settings["allow_plaintext"]:
+        raise _invalid(
+            "listen",
+            f"is {settings['listen']!r}, which other machines can reach; set tls_cert and tls_key, "
+            "or say --allow-plaintext",
+        )
     if keys.current() is None:
         if settings["keys_file"]:
             raise _invalid(
                 "keys_file", f"is {str(keys.path)!r}, which does not exist; `visavis keys create` makes it with a key"
             )
-        # A client's certificate says which machine calls, and no scope: it takes no key's place.
-        if not is_loopback(host) and credentials is not None and not settings["allow_plaintext"]:
+        # A client's certificate says which machine calls, and no scope: it takes no key's place. And a file of keys
+        # that got lost must not open the server at its next start.
+        if others and not settings["allow_no_keys"]:
             raise _invalid(
                 "listen",
                 f"is {settings['listen']!r}, which other machines can reach, and there are no keys; "
-                "make one: visavis keys create --scopes ingest,decide,read",
+                "make one: visavis keys create --scopes ingest,decide,read, or say --allow-no-keys",
             )
-    if not is_loopback(host) and credentials is None and not settings["allow_plaintext"]:
-        raise _invalid(
-            "listen",
-            f"is {settings['listen']!r}, which other machines can reach; set tls_cert and tls_key and make a key "
-            "(visavis keys create), or say --allow-plaintext",
-        )
     return Listen(host, port, credentials, keys)
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as the system allows it: each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError) as error:  # macOS allows less than it says
+        log.warning("limit of open files cannot be raised", extra={"fields": {"why": str(error)}})
 
 
 def bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None) -> int:
@@ -86,4 +101,4 @@ def _invalid(field: str, description: str) -> InvalidInput:
     return InvalidInput([FieldViolation(field, description)])
 
 
-__all__ = ["Listen", "bind", "listen_from"]
+__all__ = ["Listen", "bind", "listen_from", "raise_file_limit"]

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -35,7 +35,7 @@ from visavis.rpc.health import Health
 from visavis.rpc.http.listen import http_from
 from visavis.rpc.jobs import Jobs
 from visavis.rpc.keys import OWNER
-from visavis.rpc.listen import bind, listen_from
+from visavis.rpc.listen import bind, listen_from, raise_file_limit
 from visavis.rpc.logs import log_to_stderr
 from visavis.rpc.servicers.admin import AdminServicer
 from visavis.rpc.servicers.catalog import CatalogServicer
@@ -92,20 +92,7 @@ PATIENCE = {
 }
 """How long gRPC bears with connections."""
 
-_SPARE_STREAMS = 64  # of each connection, beyond our own limit, so that refused calls get a real answer
-
-
-class _Unregistered:
-    """Takes handlers for a server, not method by method: one accept for all costs much less than one for each."""
-
-    def __init__(self, server: grpc.aio.Server) -> None:
-        self._server = server
-
-    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        self._server.add_generic_rpc_handlers(tuple(handlers))
-
-    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler]) -> None:
-        """Nothing: the same handlers are in the generic one."""
+_SPARE_STREAMS = 64  # of each connection, beyond what runs and what waits, so that refused calls get a real answer
 
 
 class Server:
@@ -116,8 +103,7 @@ class Server:
         self._engine = engine
         self._settings = settings or engine.settings
         self._listen = listen_from(self._settings)
-        guarded = self._listen.credentials is not None and self._listen.keys.asked
-        self._http_listen = http_from(self._settings, guarded=guarded)
+        self._http_listen = http_from(self._settings, keys=self._listen.keys.asked)
         self._site: Site | None = None
         self._token = secrets.token_urlsafe(32)
         self._gate = Gate(self._settings["max_concurrent_rpcs"])
@@ -193,7 +179,7 @@ class Server:
             from visavis.rpc.http.site import make_site  # aiohttp is an extra
 
             # Without the owner's key: it is for gRPC on this machine, and HTTP may be open to others.
-            edge = Edge(self._gate, by_keys(listen.keys.current))
+            edge = Edge(self._gate, by_keys(listen.keys.current), patient=False)
             self._site = make_site(self._http_listen, self._settings, edge, self._health, self._work, self._register)
             await self._site.start()
             self.http_address = self._site.address
@@ -211,15 +197,16 @@ class Server:
                 ("grpc.max_send_message_length", size),
                 ("grpc.max_metadata_size", _METADATA_BYTES),
                 ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
-                ("grpc.max_concurrent_streams", self._gate.limit + _SPARE_STREAMS),
-                # Calls of one method that wait to be taken in: gRPC drops those beyond, at random at first, at no cost
-                # to us. A longer queue would answer everybody just after they gave up.
+                # Calls of one method that wait to be taken in: gRPC drops those beyond (CANCELLED), at random at first,
+                # at little cost to us. A longer queue would answer everybody just after they gave up, and so would
+                # fewer streams on a connection: then the queue is in the caller's library, first come first served.
+                ("grpc.max_concurrent_streams", 2 * self._gate.limit + _SPARE_STREAMS),
                 ("grpc.server.max_pending_requests", max(1, self._gate.limit // 2)),
                 ("grpc.server.max_pending_requests_hard_limit", max(2, self._gate.limit)),
                 *PATIENCE.items(),
             ],
         )
-        self._register(_Unregistered(server))
+        self._register(server)
         if reflect:
             names = [f"{PACKAGE}.{name}" for name, _, _ in SERVICES]
             reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
@@ -247,6 +234,7 @@ def run(engine: Engine, on_serving: Callable[[Server], None] | None = None) -> N
     `on_serving` is called once, when calls are taken. Logs go to stderr. Raises what `Server` raises.
     """
     log_to_stderr(engine.settings["log_level"])
+    raise_file_limit()
     asyncio.run(_run(engine, on_serving))
 
 

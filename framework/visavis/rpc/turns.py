@@ -21,6 +21,7 @@ _SHARE = 0.25  # of the time of turns, that may go to taking in and refusing fur
 _MOST_CREDIT_S = 0.2  # of that, saved in quiet times: a crowd that comes at once is told at once
 _LEAST_CREDIT_S = 0.003  # and spent in pieces no shorter: many calls in a row cost less than one here and there
 _QUIET_S = 0.0003  # without a new call, after which none is on its way
+_MOST_AT_FIRST_S = 0.05  # the first call of a kind may be slow for reasons of its own
 _MARGIN = 2.0  # a wait is an estimate: a caller must have this many times the estimate left
 
 
@@ -92,7 +93,7 @@ class Turns:
     def _learn(self, kind: str, took: float) -> None:
         """One turn more of this kind. A pause of the whole machine must not make all calls look slow."""
         cost = self._cost_s.get(kind)
-        self._cost_s[kind] = took if cost is None else cost + 0.1 * (min(took, 4 * cost) - cost)
+        self._cost_s[kind] = min(took, _MOST_AT_FIRST_S) if cost is None else cost + 0.1 * (min(took, 4 * cost) - cost)
 
     async def _take_in(self, spent: float) -> None:
         """Let the loop take in calls while they come. gRPC accepts one at a time, in several rounds of the loop."""

@@ -36,13 +36,13 @@ from visavis.store.copying import (
 )
 from visavis.store.database import check_file, duckdb_errors, wal_path
 from visavis.store.doctor import plain_config
-from visavis.store.high_water import Mark
+from visavis.store.high_water import HighWater, Mark
 from visavis.store.migrations import latest_version, schema_version
-from visavis.store.store import Store, read_mark
+from visavis.store.owner import side_folder
+from visavis.store.store import BACKUP_SCHEMA, Store, read_mark
 from visavis.store.writer import Operation
 from visavis.upkeep import Backup
 
-SCHEMA = "visavis_backup"
 FORMAT = 1
 _ROW = '"visavis row"'  # a name for a row that no column has
 # What DuckDB's hash makes of one value of each kind: another version of DuckDB may hash otherwise.
@@ -82,14 +82,12 @@ def write_backup(store: Store, path: Path, progress: Callable[[Progress], None] 
         if store.writer.failure is None:  # what a store that takes no more writes holds can still be saved
             store.writer.run(Operation(lambda tx: record_copy(tx, store.folder, path, tx.sequence)))
         with store.cursor() as cursor, copy_errors(path, "backup"):
-            with attached(cursor, partial, private=True) as alias:
+            with attached(cursor, partial) as alias:
                 with transaction(cursor):
                     mark = read_mark(cursor)
                     name = current_database(cursor)
                     copy_schema(cursor, name, alias)
-                    # A store that was itself opened from a backup still has that one's manifest.
-                    cursor.execute(f"DROP SCHEMA IF EXISTS {alias}.{SCHEMA} CASCADE")
-                    tables = [table for table in tables_of(cursor, name) if table.schema != SCHEMA]
+                    tables = list(tables_of(cursor, name))
                     rows = copy_tables(cursor, name, alias, tables, progress)
                     _write_manifest(cursor, name, alias, tables, store.schema_version)
                 cursor.execute(f"CHECKPOINT {alias}")
@@ -122,6 +120,12 @@ def opened_backup(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         check_file(path)
     except NotAStore as error:
         raise NotAStore(f"{path} is no backup: it is not a DuckDB file; name another", metadata=metadata) from error
+    if HighWater(side_folder(path)).read() is not None:
+        raise Conflict(
+            f"{path} is a store, not a backup: leave its log where it is; `visavis doctor --data {path}` checks it, "
+            "`visavis backup` makes a backup of it",
+            metadata=metadata,
+        )
     if wal_path(path).exists():
         # DuckDB would lay it on the backup.
         raise Conflict(
@@ -144,24 +148,24 @@ def check_manifest(
     tell = progress or (lambda _: None)
     name = current_database(connection)
     tables = tables_of(connection, name)
-    if not any(table.schema == SCHEMA for table in tables):
+    if not any(table.schema == BACKUP_SCHEMA for table in tables):
         raise NotAStore(
             f"{path} is no backup: it has no manifest; name a file that `visavis backup` made", metadata=metadata
         )
     _check_version(connection, path)
     ((made_at, version, made_with, probe),) = connection.execute(
-        f"SELECT made_at, version, duckdb, hash_probe FROM {SCHEMA}.manifest"
+        f"SELECT made_at, version, duckdb, hash_probe FROM {BACKUP_SCHEMA}.manifest"
     ).fetchall()
     told = {
         (schema, table): (int(count), checksum)
         for schema, table, count, checksum in connection.execute(
-            f"SELECT table_schema, table_name, row_count, checksum FROM {SCHEMA}.contents"
+            f"SELECT table_schema, table_name, row_count, checksum FROM {BACKUP_SCHEMA}.contents"
         ).fetchall()
     }
     by_checksum = probe == connection.execute(_PROBE).fetchall()[0][0]
     total = sum(count for count, _ in told.values())
     done = 0
-    found = [table for table in tables if table.schema != SCHEMA]
+    found = [table for table in tables if table.schema != BACKUP_SCHEMA]
     if {(table.schema, table.name) for table in found} != told.keys():
         raise StoreDamaged(f"{path} lacks tables that its manifest names; take another backup", metadata=metadata)
     for table in found:
@@ -188,7 +192,7 @@ def check_manifest(
 
 def drop_manifest(connection: duckdb.DuckDBPyConnection) -> None:
     """Make a mere store of an open backup."""
-    connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+    connection.execute(f"DROP SCHEMA {BACKUP_SCHEMA} CASCADE")
 
 
 def _read_back(partial: Path, path: Path, progress: Callable[[Progress], None] | None) -> None:
@@ -205,28 +209,28 @@ def _read_back(partial: Path, path: Path, progress: Callable[[Progress], None] |
 def _write_manifest(
     cursor: duckdb.DuckDBPyConnection, store: str, alias: str, tables: list[Table], version: int
 ) -> None:
-    cursor.execute(f"CREATE SCHEMA {alias}.{SCHEMA}")
+    cursor.execute(f"CREATE SCHEMA {alias}.{BACKUP_SCHEMA}")
     cursor.execute(
-        f"CREATE TABLE {alias}.{SCHEMA}.manifest AS SELECT {FORMAT} AS format, ?::TIMESTAMP AS made_at, "
+        f"CREATE TABLE {alias}.{BACKUP_SCHEMA}.manifest AS SELECT {FORMAT} AS format, ?::TIMESTAMP AS made_at, "
         "s.store_id, s.lineage, s.sequence, ?::INTEGER AS schema_version, ? AS version, ? AS duckdb, "
         f"({_PROBE}) AS hash_probe FROM store_state s",
         [datetime.now(UTC).replace(tzinfo=None), version, __version__, duckdb.__version__],
     )
     cursor.execute(
-        f"CREATE TABLE {alias}.{SCHEMA}.contents "
+        f"CREATE TABLE {alias}.{BACKUP_SCHEMA}.contents "
         "(table_schema VARCHAR, table_name VARCHAR, row_count BIGINT, checksum VARCHAR)"
     )
     for table in tables:
         # Of the store, not of the copy: so that a row lost on the way shows.
         cursor.execute(
-            f"INSERT INTO {alias}.{SCHEMA}.contents VALUES (?, ?, ?, ?)",
+            f"INSERT INTO {alias}.{BACKUP_SCHEMA}.contents VALUES (?, ?, ?, ?)",
             [table.schema, table.name, *_sum(cursor, store, table)],
         )
 
 
 def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     metadata = {"path": str(path)}
-    lines = connection.execute(f"SELECT format, version FROM {SCHEMA}.manifest").fetchall()
+    lines = connection.execute(f"SELECT format, version FROM {BACKUP_SCHEMA}.manifest").fetchall()
     if len(lines) != 1:
         raise StoreDamaged(
             f"{path} has a manifest of {len(lines)} lines, not one; take another backup", metadata=metadata
@@ -278,7 +282,6 @@ def _first_line(error: BaseException) -> str:
 
 __all__ = [
     "FORMAT",
-    "SCHEMA",
     "Manifest",
     "check_manifest",
     "drop_manifest",

@@ -157,7 +157,7 @@ def _require_room(store: Store, file_bytes: int) -> None:
 
 
 def _begin(cursor: duckdb.DuckDBPyConnection, path: Path) -> _Copy:
-    alias = attach(cursor, path, private=True)
+    alias = attach(cursor, path)
     database = current_database(cursor)
     tables = tables_of(cursor, database)
     ahead = [table for table in tables if table.schema == "main" and table.name in COPIED_AHEAD]

@@ -19,7 +19,7 @@ import duckdb
 
 from visavis.errors import Conflict, FieldViolation, InvalidInput, StoreDamaged, StoreError, StoreUnwritable
 from visavis.model import Progress
-from visavis.store.database import duckdb_errors, wal_path
+from visavis.store.database import duckdb_errors, make_private, wal_path
 from visavis.store.writer import Transaction
 
 log = logging.getLogger("visavis.store")
@@ -61,26 +61,25 @@ def new_file(store: Path, path: Path, what: str) -> Iterator[Path]:
 
 
 @contextmanager
-def attached(cursor: duckdb.DuckDBPyConnection, path: Path, *, private: bool = False) -> Iterator[str]:
+def attached(cursor: duckdb.DuckDBPyConnection, path: Path) -> Iterator[str]:
     """A new database file beside the store's, without a log of its own; gives the name that SQL knows it by.
 
-    `private`: nobody but its owner may read it.
+    Nobody but its owner may read it.
     """
-    alias = attach(cursor, path, private=private)
+    alias = attach(cursor, path)
     try:
         yield alias
     finally:
         cursor.execute(f"DETACH {alias}")
 
 
-def attach(cursor: duckdb.DuckDBPyConnection, path: Path, *, private: bool = False) -> str:
+def attach(cursor: duckdb.DuckDBPyConnection, path: Path) -> str:
     """Like `attached`, for a file that outlives the cursor; the caller detaches it."""
     alias = f"copy_{uuid.uuid4().hex}"
+    make_private(path)
     # Absolute, because DuckDB takes a name such as `sqlite:copy` for another kind of database. No log: a copy that a
     # crash broke off is never read.
     cursor.execute(f"ATTACH {_text(path.absolute())} AS {alias} (RECOVERY_MODE no_wal_writes)")
-    if private:
-        path.chmod(0o600)  # before there is anything in it
     return alias
 
 

@@ -8,10 +8,13 @@ has a cursor, and holds back those who want one (`Database.alone`, `Database.swa
 from __future__ import annotations
 
 import errno
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -20,6 +23,8 @@ from visavis.store.owner import side_folder
 
 MAGIC = b"DUCK"
 """Bytes 8 to 11 of every DuckDB file."""
+_PATIENCE_S = 10.0  # for whoever holds a file that was just put in place
+_LOOK_S = 0.05
 
 
 class Database:
@@ -46,6 +51,8 @@ class Database:
         self._held: set[int] = set()
         """Cursors that somebody has, by their number; `_given` is the number of the last."""
         self._here = threading.local()
+        if not os.path.lexists(path):
+            make_private(path)
         self._connection = self._connect()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
@@ -138,7 +145,7 @@ class Database:
         finally:
             try:
                 self.path.stat()  # DuckDB would make a new one
-                self._connection = self._connect()
+                self._connection = self._connect_again()
             except (StoreError, duckdb.Error, OSError) as error:
                 self._lost = StoreError(
                     f"{self.path} could not be opened again after it was compacted; start again ({error})",
@@ -146,15 +153,43 @@ class Database:
                 )
                 raise self._lost from error
 
+    def _connect_again(self) -> duckdb.DuckDBPyConnection:
+        """Open what was put in place; whoever reads it just then, here or in another process, is waited for."""
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return self._connect()
+            except (StoreInUse, duckdb.ConnectionException):
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(_LOOK_S)
+
     def wal_bytes(self) -> int:
-        """Size of the write-ahead log."""
+        """Size of the write-ahead log; 0 if there is none, or nobody can say."""
         try:
             return wal_path(self.path).stat().st_size
-        except FileNotFoundError:
+        except OSError:
             return 0
 
     def close(self) -> None:
         self._connection.close()
+
+
+def make_private(path: Path) -> None:
+    """Make the DuckDB file `path`, empty, which only its owner may read. Raises `StoreUnwritable`, or `OSError`.
+
+    Made in a folder that nobody else enters, and then moved: DuckDB makes files that all may read, and follows links
+    that others put in their place.
+    """
+    try:
+        with TemporaryDirectory(prefix=".visavis-", dir=path.parent) as folder:
+            made = Path(folder) / "new.duckdb"
+            with duckdb_errors(path):
+                duckdb.connect(str(made)).close()
+            made.chmod(0o600)
+            made.rename(path)
+    except OSError as error:
+        raise _environment(path, error.strerror or "") or error from error
 
 
 def wal_path(path: Path) -> Path:
@@ -272,4 +307,4 @@ def _environment(path: Path, text: str) -> StoreUnwritable | None:
     return None
 
 
-__all__ = ["MAGIC", "Database", "check_file", "duckdb_errors", "wal_path"]
+__all__ = ["MAGIC", "Database", "check_file", "duckdb_errors", "make_private", "wal_path"]

@@ -24,11 +24,11 @@ from visavis.store.database import check_file, duckdb_errors, wal_path
 from visavis.store.high_water import HighWater, check
 from visavis.store.migrations import latest_version, schema_version, table_names
 from visavis.store.owner import read_owner, side_folder
-from visavis.store.store import check_not_gone, read_mark
+from visavis.store.store import check_not_gone, is_backup, read_mark
 
 Level = Literal["ok", "warning", "error"]
 _MIB = 1 << 20
-_PUT_BACK = "put back a copy or a snapshot of the store"
+_PUT_BACK = "make the store from a backup: visavis restore BACKUP --replace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +171,14 @@ def _open(data: Path) -> Iterator[Finding]:
 
 
 def _inside(connection: duckdb.DuckDBPyConnection, data: Path) -> Iterator[Finding]:
+    if is_backup(connection):
+        yield Finding(
+            "error",
+            "file",
+            "is a backup, not a store",
+            f"visavis backup --verify {data} checks it, visavis restore {data} --data NEW_FILE makes a store of it",
+        )
+        return
     try:
         version = require_store(connection, data)
     except StoreError as error:

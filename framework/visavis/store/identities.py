@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.errors import StoreDamaged
 from visavis.store.writer import Transaction
 
 if TYPE_CHECKING:
@@ -151,6 +152,11 @@ def read_identities(cursor: duckdb.DuckDBPyConnection, own_kind: str) -> StoredI
     ).fetchnumpy()["is_own"]
     log = cursor.execute("SELECT identity_code, customer_code FROM identity_log ORDER BY sequence, rowid").fetchnumpy()
     codes, customers = (np.asarray(log[name], dtype=np.int32) for name in ("identity_code", "customer_code"))
+    if len(codes) < len(is_own) or codes.max(initial=-1) >= len(is_own):
+        raise StoreDamaged(
+            f"{len(is_own):,} identities do not agree with their log of {len(codes):,} entries; was an old write-ahead "
+            "log put beside the file? `visavis doctor` says more"
+        )
     made_for, owner = (np.full(len(is_own), -1, dtype=np.int32) for _ in range(2))
     # Where a code stands several times, what is assigned last stays.
     made_for[codes[::-1]] = customers[::-1]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from glob import escape
 from pathlib import Path
 
 import duckdb
@@ -71,8 +72,11 @@ def restore_backup(
         before = _mark_of(data)
         known = [mark for mark in (before, acknowledged) if mark is not None]
         copy = data.with_name(data.name + RESTORING)
-        was_there = data.exists()
+        unfinished = _unfinished(data, folder)
+        was_there = data.exists() or unfinished is not None
         with _errors(data):
+            if unfinished is not None:
+                _move_log_after(data, unfinished)
             for left in (copy, data.with_name(data.name + COMPACTING)):
                 remove_database(left)
             try:
@@ -80,7 +84,7 @@ def restore_backup(
                 mark = _prepare(backup, copy, known, progress)
                 if data.exists():
                     keep_permissions(data, copy)
-                aside = _move_aside(data, folder)
+                aside = _move_aside(data, folder) or unfinished
                 high_water.write(mark)
                 copy.rename(data)
                 sync(data.parent)
@@ -159,21 +163,44 @@ def _prepare(backup: Path, copy: Path, known: list[Mark], progress: Callable[[Pr
     return Mark(stored.store_id, lineage, stored.sequence)
 
 
+def _unfinished(data: Path, folder: Path) -> Path | None:
+    """Where the file lies that a restore which was broken off has moved aside; None if there was no such restore."""
+    if os.path.lexists(data) or not data.with_name(data.name + RESTORING).exists():
+        return None
+    # The names of the folders begin with the time.
+    return max(folder.glob(f"aside/*-{escape(data.name)}/{escape(data.name)}"), default=None)
+
+
+def _move_log_after(data: Path, aside: Path) -> None:
+    """Put the log that a restore which was broken off has left to the file that it belongs to."""
+    log, there = wal_path(data), wal_path(aside)
+    if os.path.lexists(log) and not os.path.lexists(there):
+        log.rename(there)
+        sync(aside.parent)
+        sync(data.parent)
+
+
 def _move_aside(data: Path, folder: Path) -> Path | None:
-    """Move the store that is there, with its log and its state, to a folder of its own; None if there was nothing."""
-    moving = [path for path in (wal_path(data), data) if os.path.lexists(path)]
-    state = [folder / name for name in STATE if (folder / name).exists()]
-    if not moving and not state:
+    """Move the store that is there, with its log and its state, to a folder of its own; None if there was no file.
+
+    Broken off, it leaves the store as it was, or no file: never one without its log.
+    """
+    moving = [path for path in (data, wal_path(data)) if os.path.lexists(path)]
+    if not moving and not any((folder / name).exists() for name in STATE):
         return None
     aside = folder / "aside" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{data.name}"
     beside = side_folder(aside / data.name)
     for made in (aside.parent, aside, beside):
         made.mkdir(mode=0o700, exist_ok=True)
-    # The log first: left behind, it would be laid on the file that comes.
+    if (folder / "high-water").exists():
+        # A copy: while there is no file, this one says that there was a store.
+        shutil.copy(folder / "high-water", beside)
+    if (folder / "base").exists():
+        (folder / "base").rename(beside / "base")
     for path in moving:
         path.rename(aside / path.name)
-    for path in state:
-        path.rename(beside / path.name)
+        for synced in (aside, data.parent):
+            sync(synced)
     for synced in (beside, aside, aside.parent, folder, data.parent):
         sync(synced)
     return aside / data.name if data in moving else None

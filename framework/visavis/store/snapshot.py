@@ -30,7 +30,7 @@ from visavis.store.writer import Operation
 
 
 def write_snapshot(store: Store, path: Path, progress: Callable[[Progress], None] | None = None) -> Snapshot:
-    """Copy the open store to the new file `path`, and record that in its table `snapshots`.
+    """Copy the open store to the new file `path`, which only its owner may read; recorded in its table `snapshots`.
 
     `progress` hears of each table: rows copied, rows to copy. Raises `InvalidInput` when the path is no name,
     `Conflict` when it is taken or the store's own, `StoreUnwritable` when its folder is missing, read-only or full,

@@ -18,7 +18,7 @@ from visavis.store.database import Database, check_file, wal_path
 from visavis.store.high_water import HighWater, Mark, check
 from visavis.store.migrations import migrate, table_names
 from visavis.store.owner import Owner, read_owner, real_path, side_folder
-from visavis.store.writer import Writer, WriterOptions
+from visavis.store.writer import Writer
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("visavis.store")
 SCRATCH = ("tmp", "uploads", "imports", "building")
 """Folders beside the store that a crash may leave full; emptied at open."""
+BACKUP_SCHEMA = "visavis_backup"
+"""Schema of the tables that only a backup has."""
 COMPACTING = ".compacting"
 RESTORING = ".restoring"
 """What is added to the store's name for a file that a compaction or a restore makes; removed at open."""
@@ -59,13 +61,14 @@ class Store:
     @classmethod
     def open(cls, path: Path, settings: Settings, *, purpose: str = "python", create: bool = True) -> Self:
         """Open the store at `path`, making it if `create`. Raises a `StoreError` that says what to do."""
+        asked = path
         # The real file, because DuckDB keeps the log beside that one.
         path = real_path(path)
         _check_restored(path)
         check_not_gone(path)
         if not create and not path.exists():
             raise NotFound(
-                f"there is no store at {path}; make one with `visavis import FILE --data {path.name}`, or name another "
+                f"there is no store at {path}; make one with `visavis import FILE --data {asked}`, or name another "
                 "with --data",
                 reason="NOT_A_STORE",
                 metadata={"path": str(path)},
@@ -85,10 +88,12 @@ class Store:
         high_water = HighWater(folder)
         try:
             with database.cursor() as cursor:
-                warnings = leftovers
+                warnings, acknowledged = leftovers, high_water.read()
+                # Before any migration: its checkpoint would use up the log that may hold what is missing.
                 if _is_store(cursor, path):
-                    # Before any migration: its checkpoint would use up the log that may hold what is missing.
-                    warnings += check(high_water.read(), read_mark(cursor))
+                    warnings += check(acknowledged, read_mark(cursor))
+                else:
+                    _check_not_emptied(path, acknowledged)
                 version = _migrate(cursor, path)
                 mark = read_mark(cursor)
             high_water.write(mark)
@@ -99,13 +104,8 @@ class Store:
             raise
         for warning in warnings:
             log.warning("%s", warning)
-        options = WriterOptions(
-            linger_s=settings["linger_ms"] / 1000,
-            group_rows=settings["group_rows"],
-            queue_rows=settings["queue_rows"],
-            checkpoint_wal_bytes=settings["checkpoint_wal_mb"] << 20,
-        )
-        return cls(path, database, owner, high_water, Writer(database, high_water, mark, options), version, warnings)
+        writer = Writer(database, high_water, mark, settings)
+        return cls(path, database, owner, high_water, writer, version, warnings)
 
     def cursor(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A cursor for one call in one thread."""
@@ -191,20 +191,35 @@ def check_not_gone(path: Path) -> None:
     folder = side_folder(path)
     mark = HighWater(folder).read()
     if mark is not None and mark.sequence:
-        commits = "1 commit" if mark.sequence == 1 else f"{mark.sequence:,} commits"
         raise StoreBehind(
-            f"{path} is gone, and held {commits} by the account of {folder}; put it back, or a backup of "
-            f"it; to begin anew, move {folder} away",
+            f"{path} is gone, and held {_commits(mark)} by the account of {folder}; put it back, or make it "
+            f"from a backup: visavis restore BACKUP --replace --data {path}; to begin anew, move {folder} away",
             metadata={"path": str(path), "acknowledged_sequence": str(mark.sequence)},
         )
     log_file = wal_path(path)
     if log_file.exists():
         # DuckDB would take it for the new file's, or remove it.
         raise StoreDamaged(
-            f"{path} is gone, but its write-ahead log {log_file} is there; put the file back, or a backup of it; to "
-            "begin anew, move the log away",
+            f"{path} is gone, but its write-ahead log {log_file} is there; put the file back, or move the log away "
+            f"and then make the store from a backup (visavis restore BACKUP --data {path}) or anew",
             metadata={"path": str(path)},
         )
+
+
+def _check_not_emptied(path: Path, mark: Mark | None) -> None:
+    """The same where DuckDB was asked for a store that is gone, and left an empty file of its own."""
+    if mark is None or not mark.sequence:
+        return
+    folder = side_folder(path)
+    raise StoreBehind(
+        f"{path} is an empty DuckDB file, and held {_commits(mark)} by the account of {folder}; put the store back, or "
+        f"make it from a backup: visavis restore BACKUP --replace --data {path}; to begin anew, move {folder} away",
+        metadata={"path": str(path), "acknowledged_sequence": str(mark.sequence)},
+    )
+
+
+def _commits(mark: Mark) -> str:
+    return "1 commit" if mark.sequence == 1 else f"{mark.sequence:,} commits"
 
 
 def _remove_leftovers(path: Path) -> tuple[str, ...]:
@@ -237,6 +252,12 @@ def read_muted(cursor: duckdb.DuckDBPyConnection) -> bool:
 
 def _is_store(cursor: duckdb.DuckDBPyConnection, path: Path) -> bool:
     """Whether the file holds a store; False for an empty one. Raises `NotAStore` for anything else."""
+    if is_backup(cursor):
+        raise NotAStore(
+            f"{path} is a backup, and would be none any more once it was used as a store; make a store of it: "
+            f"visavis restore {path} --data NEW_FILE",
+            metadata={"path": str(path)},
+        )
     tables = table_names(cursor)
     if tables and not {"migrations", "store_state"} <= tables:
         raise NotAStore(
@@ -245,6 +266,15 @@ def _is_store(cursor: duckdb.DuckDBPyConnection, path: Path) -> bool:
             metadata={"path": str(path)},
         )
     return bool(tables) and bool(cursor.execute("SELECT count(*) FROM store_state").fetchall()[0][0])
+
+
+def is_backup(cursor: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the open file was made by `visavis backup`."""
+    found = cursor.execute(
+        "SELECT count(*) FROM duckdb_schemas() WHERE database_name = current_database() AND schema_name = ?",
+        [BACKUP_SCHEMA],
+    ).fetchall()
+    return bool(found[0][0])
 
 
 def _migrate(cursor: duckdb.DuckDBPyConnection, path: Path) -> int:
@@ -260,11 +290,13 @@ def _migrate(cursor: duckdb.DuckDBPyConnection, path: Path) -> int:
 
 
 __all__ = [
+    "BACKUP_SCHEMA",
     "COMPACTING",
     "RESTORING",
     "SCRATCH",
     "Store",
     "check_not_gone",
+    "is_backup",
     "make_side_folder",
     "read_mark",
     "read_muted",

@@ -12,13 +12,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, InvalidStateError, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import duckdb
 import numpy as np
 
+from visavis.config import Settings
 from visavis.errors import Overloaded, StoreError, Unavailable, VisavisError
 from visavis.store.columns import Column, insert_columns
 from visavis.store.database import Database, duckdb_errors
@@ -95,16 +97,6 @@ class _Pause(Generic[T]):
     future: Future[T] = field(default_factory=Future)
 
 
-@dataclass(frozen=True, slots=True)
-class WriterOptions:
-    """`linger_s`: wait for company. `group_rows`: leave at once. `queue_rows`: refuse beyond. Sizes in rows."""
-
-    linger_s: float = 0.004
-    group_rows: int = 1000
-    queue_rows: int = 200_000
-    checkpoint_wal_bytes: int = 64 << 20
-
-
 class Writer:
     """Owns the writing cursor. `submit` from any thread; `close` writes what is queued, then checkpoints."""
 
@@ -112,14 +104,15 @@ class Writer:
     IDLE_CHECKPOINT_BYTES = 1 << 20
     CHECKPOINT_RETRY_S = 5.0
 
-    def __init__(self, database: Database, high_water: HighWater, mark: Mark, options: WriterOptions) -> None:
+    def __init__(self, database: Database, high_water: HighWater, mark: Mark, settings: Settings) -> None:
         self._database = database
         self._high_water = high_water
         self.mark = mark
         self.applied = mark.sequence
         """Number of the last commit that memory holds."""
-        self._options = options
+        self._settings = settings
         self._queue: queue.SimpleQueue[Operation[Any] | _Pause[Any] | None] = queue.SimpleQueue()
+        self._taken: list[Operation[Any] | _Pause[Any]] = []  # out of the queue, perhaps not answered yet
         self._queued_rows = 0
         self._count_lock = threading.Lock()
         self._closing = False
@@ -141,11 +134,8 @@ class Writer:
     def submit(self, operation: Operation[T]) -> Future[T]:
         """Queue an operation. Raises `Overloaded` when too much is waiting, the failure when the writer is broken."""
         with self._count_lock:
-            if self._failure is not None:
-                raise self._failure
-            if self._closing:
-                raise Unavailable("the store is closing; open it again, or ask the next server")
-            if self._queued_rows and self._queued_rows + operation.rows > self._options.queue_rows:
+            self._require_open()
+            if self._queued_rows and self._queued_rows + operation.rows > self._settings["queue_rows"]:
                 raise Overloaded(
                     f"{self._queued_rows} rows wait to be written; send again in a moment",
                     metadata={"queued_rows": str(self._queued_rows)},
@@ -161,10 +151,7 @@ class Writer:
             raise StoreError("the writer cannot wait for itself; do it in a thread")
         pause = _Pause(work)
         with self._count_lock:
-            if self._failure is not None:
-                raise self._failure
-            if self._closing:
-                raise Unavailable("the store is closing; open it again, or ask the next server")
+            self._require_open()
             self._queue.put(pause)
         try:
             return pause.future.result()
@@ -173,6 +160,12 @@ class Writer:
             if not pause.future.cancel():
                 wait([pause.future])
             raise
+
+    def _require_open(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._closing:
+            raise Unavailable("the store is closing; open it again, or ask the next server")
 
     def stop(self, failure: VisavisError) -> None:
         """Take nothing more, because of `failure`: what is on the disk is in doubt."""
@@ -202,14 +195,34 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            self._fail(StoreError(f"the writer of {self._database.path} broke off; start again ({error!r})"))
+            # Nothing follows any more: who submits is told the failure.
+            while not self._queue.empty():
+                self._take(0)
+            for one in self._taken:
+                with suppress(InvalidStateError):  # it has its answer, or was cancelled
+                    one.future.set_exception(self._failure)
+        self._cursor.close()
+
+    def _take(self, seconds: float) -> Operation[Any] | _Pause[Any] | None:
+        """The next of the queue; None for its end. Raises `queue.Empty`."""
+        following = self._queue.get(timeout=seconds)
+        if following is not None:
+            self._taken.append(following)
+        return following
+
+    def _work(self) -> None:
         held: Operation[Any] | _Pause[Any] | None = None
         open_ = True
         while open_:
-            first = held
-            held = None
+            first, held = held, None
+            self._taken = [] if first is None else [first]
             if first is None:
                 try:
-                    first = self._queue.get(timeout=self.IDLE_CHECKPOINT_S)
+                    first = self._take(self.IDLE_CHECKPOINT_S)
                 except queue.Empty:
                     self._checkpoint(self.IDLE_CHECKPOINT_BYTES)
                     continue
@@ -221,11 +234,11 @@ class Writer:
             group = [first]
             if not first.exclusive:
                 open_, held = self._gather(group)
-            self._commit_group(group)
-            self._checkpoint(self._options.checkpoint_wal_bytes)
+            if group := [operation for operation in group if self._start(operation)]:
+                self._commit_group(group)
+            self._checkpoint(self._settings["checkpoint_wal_mb"] << 20)
         self._checkpoint_at = 0.0
         self._checkpoint(1)
-        self._cursor.close()
 
     def _stand_aside(self, pause: _Pause[Any]) -> None:
         if not pause.future.set_running_or_notify_cancel():
@@ -251,10 +264,10 @@ class Writer:
     def _gather(self, group: list[Operation[Any]]) -> tuple[bool, Operation[Any] | _Pause[Any] | None]:
         """Fill `group` until the linger is over or it is large. Answers (still open, an exclusive one met)."""
         rows = group[0].rows
-        end = time.monotonic() + self._options.linger_s
-        while rows < self._options.group_rows:
+        end = time.monotonic() + self._settings["linger_ms"] / 1000
+        while rows < self._settings["group_rows"]:
             try:
-                following = self._queue.get(timeout=max(0.0, end - time.monotonic()))
+                following = self._take(max(0.0, end - time.monotonic()))
             except queue.Empty:
                 return True, None
             if following is None:
@@ -266,16 +279,13 @@ class Writer:
         return True, None
 
     def _commit_group(self, group: list[Operation[Any]]) -> None:
-        group = [operation for operation in group if self._start(operation)]
-        if not group:
-            return
         try:
             results = self._transact(group)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller's future
             if len(group) > 1 and self._failure is None:
                 # One of them is at fault: each alone shows which.
                 for operation in group:
-                    self._commit_alone(operation)
+                    self._commit_group([operation])
                 return
             group[0].future.set_exception(error)
             for operation in group[1:]:
@@ -283,14 +293,6 @@ class Writer:
             return
         for operation, result in zip(group, results, strict=True):
             operation.future.set_result(result)
-
-    def _commit_alone(self, operation: Operation[Any]) -> None:
-        try:
-            results = self._transact([operation])
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller's future
-            operation.future.set_exception(error)
-        else:
-            operation.future.set_result(results[0])
 
     def _start(self, operation: Operation[Any]) -> bool:
         with self._count_lock:
@@ -395,4 +397,4 @@ class Writer:
             self._logged = False
 
 
-__all__ = ["Operation", "Participant", "Transaction", "Writer", "WriterOptions"]
+__all__ = ["Operation", "Participant", "Transaction", "Writer"]

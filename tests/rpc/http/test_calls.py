@@ -21,7 +21,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
-from tests.rpc.http.talk import ANN, RECOMMEND, RECORD, Answer, ask, post
+from tests.rpc.http.talk import ANN, RECOMMEND, RECORD, Answer, ask, drain, head, post, raw
 from tests.rpc.keyring import add_key
 from tests.rpc.standin import Standin, until
 
@@ -337,6 +337,92 @@ def test_bodies_and_answers_have_a_limit(shop: Standin) -> None:
         assert (answer.status, answer.reason) == (413, "MESSAGE_TOO_LARGE")
         assert answer.message.startswith("the answer is larger than 1 MiB")
         assert post(address, RECOMMEND).status == 200
+
+
+def test_json_has_a_limit_of_its_own(address: str) -> None:
+    padding = b" " * ((4 << 20) - len(ANN))
+    assert post(address, RECOMMEND, ANN + padding).status == 200
+    answer = post(address, RECOMMEND, ANN + padding + b" ")
+    assert (answer.status, answer.reason) == (413, "MESSAGE_TOO_LARGE")
+    wanted = "the body is larger than 4 MiB, the most that JSON may have; send less at once, or application/proto"
+    assert answer.message == wanted
+    request = recommendation_pb.RecommendRequest(customer=REF, n=1).SerializeToString()
+    same_again = request * ((5 << 20) // len(request))
+    assert post(address, RECOMMEND, same_again, {"Content-Type": "application/proto"}).status == 200
+
+
+def test_a_body_must_not_unpack_to_very_much_more(address: str) -> None:
+    request = recommendation_pb.RecommendRequest(customer=REF, n=1).SerializeToString()
+    for kind, plain in (("json", ANN + b" " * (4 << 20)), ("proto", request * ((8 << 20) // len(request)))):
+        headers = {"Content-Type": f"application/{kind}", "Content-Encoding": "gzip"}
+        answer = post(address, RECOMMEND, gzip.compress(plain), headers)
+        assert (answer.status, answer.code) == (400, "invalid_argument")
+        assert answer.message == "the body unpacks to more than 100 times its size; send it without content-encoding"
+        few = gzip.compress(plain[: 4095 * len(request)])  # up to 64 KiB nobody counts
+        assert post(address, RECOMMEND, few, headers).status == 200
+
+
+def test_a_health_check_is_small_and_plain(server: Server, address: str) -> None:
+    check = "/grpc.health.v1.Health/Check"
+    assert post(address, check, b"{}" + b" " * 4094).status == 200
+    for body in (b"{}" + b" " * 4095, iter([b" " * 4000] * 3)):
+        answer = post(address, check, body)
+        assert (answer.status, answer.reason) == (413, "MESSAGE_TOO_LARGE")
+        assert answer.message == "the body is larger than 4 KiB; send {}, or the name of a service"
+    answer = post(address, check, gzip.compress(b"{}"), {"Content-Encoding": "gzip"})
+    assert (answer.status, answer.code, answer.headers["accept-encoding"]) == (501, "unimplemented", "identity")
+    with raw(address) as one:
+        one.sendall(head(check, 1 << 20))  # and no more
+        assert one.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("length", [100, 1 << 20])
+def test_who_has_no_key_is_refused_before_his_body_comes(shop: Standin, tmp_path: Path, length: int) -> None:
+    path = tmp_path / "keys.json"
+    other = add_key(path, "till", "s3cret", "ingest")
+    with serve(shop, http_listen="127.0.0.1:0", keys_file=str(path)) as server:
+        for status, key in ((401, {}), (401, {"Authorization": "Bearer x.y"}), (403, {"Authorization": other})):
+            key = {name: f"Bearer {value}" if value == other else value for name, value in key.items()}
+            with raw(server.http_address) as one:
+                one.settimeout(5)  # less than a body may take
+                one.sendall(head(length=length, **key))
+                assert one.recv(65536).startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Host", "Origin", "Authorization", "Content-Type", "Content-Encoding", "Expect", "Connect-Timeout-Ms",
+     "Connect-Protocol-Version"],
+)  # fmt: skip
+def test_headers_that_are_there_twice_are_refused(shop: Standin, address: str, name: str) -> None:
+    values = {"Host": "localhost", "Content-Type": "application/json", "Content-Encoding": "identity",
+              "Expect": "100-continue", "Connect-Timeout-Ms": "9000", "Connect-Protocol-Version": "1"}  # fmt: skip
+    value = values.get(name, "x")
+    with raw(address) as one:
+        begin = head(Connection="close", **{name: value}).removesuffix(b"\r\n")
+        one.sendall(begin + f"{name.lower()}: {value}\r\n\r\n".encode() + ANN)
+        answer = drain(one)
+    assert answer[:13] in (b"HTTP/1.1 400 ", b"HTTP/1.0 400 "), answer  # aiohttp itself refuses some, as HTTP/1.0
+    assert b'"code": "invalid_argument"' in answer
+    assert shop.seen == []
+
+
+def test_bodies_are_chunked_or_have_a_length(shop: Standin, address: str) -> None:
+    for coding in ("gzip, chunked", "identity, chunked", "chunked, chunked", "gzip"):
+        with raw(address) as one:
+            one.sendall(head(length=None, Transfer_Encoding=coding) + b"%x\r\n%b\r\n0\r\n\r\n" % (len(ANN), ANN))
+            answer = drain(one)  # and the connection ends
+        assert answer[9:12] in (b"400", b"501"), (coding, answer)
+    assert shop.seen == []
+
+
+def test_paths_are_taken_as_they_are_sent(shop: Standin, address: str) -> None:
+    for path in (RECOMMEND.replace("/Recommend", "%2FRecommend"), RECOMMEND.replace("/Rec", "/%52ec"),
+                 RECOMMEND.replace("/Recommend", "/x/../Recommend"), "/" + RECOMMEND, RECOMMEND + "/"):  # fmt: skip
+        assert post(address, path).status == 404, path
+    assert ask(address, "GET", "/%68ealthz").status == 404
+    assert ask(address, "GET", "/healthz?from=probe").status == 200
+    assert shop.seen == []
 
 
 def test_a_deadline_that_passes(shop: Standin, address: str, server: Server) -> None:

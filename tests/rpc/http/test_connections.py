@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import threading
 import time
@@ -13,6 +14,8 @@ import pytest
 from tests.rpc.http.talk import ANN, RECOMMEND, RECORD, ask, drain, head, post, raw
 from tests.rpc.standin import Standin, until
 
+from visavis.api.v1 import recommendation_service_pb2 as recommendation_pb
+from visavis.rpc import patience as patience_module
 from visavis.rpc.http import body as body_module
 from visavis.rpc.http import connections as connections_module
 from visavis.rpc.http import site as site_module
@@ -178,8 +181,8 @@ def test_only_so_many_connections(shop: Standin, monkeypatch: pytest.MonkeyPatch
         address = server.http_address
         held = [raw(address) for _ in range(4)]
         for one in held:
-            one.sendall(head() + ANN)
-            assert one.recv(65536).startswith(b"HTTP/1.1 200")
+            one.sendall(head(Expect="100-continue"))
+            assert one.recv(65536).startswith(b"HTTP/1.1 100")  # it has begun, and lacks its body
         with raw(address) as one:
             refused = drain(one)
         assert refused.startswith(b"HTTP/1.1 503 ")
@@ -194,6 +197,69 @@ def test_only_so_many_connections(shop: Standin, monkeypatch: pytest.MonkeyPatch
         until(room)
         for one in held:
             one.close()
+
+
+LAST = head(Connection="close") + ANN
+CHECK = head("/grpc.health.v1.Health/Check", 2, Connection="close") + b"{}"
+
+
+@pytest.mark.parametrize(("whole", "said"), [(LAST, 0), (LAST, 30), (CHECK, len(CHECK) - 1)])
+def test_who_has_no_call_makes_room_for_others(
+    shop: Standin, monkeypatch: pytest.MonkeyPatch, whole: bytes, said: int
+) -> None:
+    monkeypatch.setattr(site_module, "_SPARE_CONNECTIONS", 0)
+    with serve(shop, http_listen="127.0.0.1:0", max_concurrent_rpcs=2) as server:
+        address = server.http_address
+        busy = raw(address)
+        busy.sendall(head(Expect="100-continue"))
+        assert busy.recv(65536).startswith(b"HTTP/1.1 100")
+        silent = [raw(address) for _ in range(3)]
+        for one in silent:
+            one.sendall(whole[:said])
+        for path in ("/healthz", "/readyz"):
+            assert ask(address, "GET", path).status == 200
+        assert drain(silent[0]) == b""  # who waited longest went
+        for one in silent[1:]:
+            one.sendall(whole[said:])
+            assert drain(one).startswith(b"HTTP/1.1 200")
+        busy.sendall(ANN)
+        assert busy.recv(65536).startswith(b"HTTP/1.1 200")
+        for one in (busy, *silent):
+            one.close()
+
+
+def test_a_first_request_must_come_soon(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections_module, "FIRST_S", 0.3)
+    with raw(address) as silent, raw(address) as slow, raw(address) as idle:
+        idle.sendall(head() + ANN)
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+        slow.sendall(head()[:30])
+        assert [drain(one) for one in (silent, slow)] == [b"", b""]
+        idle.sendall(head(Connection="close") + ANN)  # it has shown that it means it, and may wait longer
+        assert drain(idle).startswith(b"HTTP/1.1 200")
+
+
+def test_who_reads_slowly_gets_the_whole_answer(shop: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience_module, "LONGEST_S", 0.2)  # what gRPC's callers have; these have their own
+    monkeypatch.setattr(site_module, "_SWEEP_S", 0.1)
+    request = recommendation_pb.BatchRecommendRequest(customers=[{"customer_id": "ann"}] * 120, n=1000)
+    body = request.SerializeToString()
+    with serve(shop, http_listen="127.0.0.1:0") as server, socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        one.connect(("127.0.0.1", int(server.http_address.rpartition(":")[2])))
+        one.settimeout(20)
+        path = RECOMMEND.replace("/Recommend", "/BatchRecommend")
+        one.sendall(head(path, len(body), Content_Type="application/proto") + body)
+        top, _, begun = one.recv(4096).partition(b"\r\n\r\n")
+        found = re.search(rb"Content-Length: ([0-9]+)", top)
+        assert found is not None
+        left = int(found[1]) - len(begun)
+        assert left > 12 << 20  # more than the system takes off the server's hands
+        time.sleep(1)
+        while left:
+            part = one.recv(65536)
+            assert part
+            left -= len(part)
 
 
 def test_who_does_not_read_is_cut_off(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,9 +281,14 @@ def test_who_does_not_read_is_cut_off(address: str, monkeypatch: pytest.MonkeyPa
 class Transport:
     """One that is closing for as long as somebody leaves what it has unread."""
 
-    def __init__(self, closing: bool) -> None:
+    def __init__(self, closing: bool, peer: str = "127.0.0.1") -> None:
         self.closing = closing
         self.aborted = False
+        self.peer = peer
+
+    def get_extra_info(self, name: str) -> tuple[str, int]:
+        assert name == "peername"
+        return self.peer, 1
 
     def is_closing(self) -> bool:
         return self.closing
@@ -237,6 +308,25 @@ def test_who_was_told_to_go_and_does_not_read_is_cut_off() -> None:
     transports[0].closing = True
     connections.sweep()
     assert [transport.aborted for transport in transports] == [False, True, False]
+
+
+def test_a_crowd_makes_room_before_others() -> None:
+    connections = connections_module.Connections(None, 4)
+    transports = [Transport(False, peer) for peer in ("::1", "::2", "::2", "::2", "::3", "::3", "::4")]
+    for number, transport in enumerate(transports[:4]):
+        assert connections.enter(number, transport)
+    connections.work(1)
+    assert connections.enter(4, transports[4])
+    assert [transport.aborted for transport in transports] == [False, False, True, False, False, False, False]
+    for number in (0, 3, 4):
+        connections.work(number)
+    assert not connections.enter(5, transports[5])  # all have work
+    connections.wait(4)
+    assert connections.enter(6, transports[6])
+    assert transports[4].aborted
+    connections.leave(4)  # as asyncio says later
+    connections.wait(4)
+    assert len(connections) == 4
 
 
 def test_running_calls_get_their_grace(shop: Standin) -> None:

@@ -82,13 +82,19 @@ def test_off_unless_asked_for(shop: Standin) -> None:
 def test_what_must_not_be_served_is_refused(shop: Standin, certificate: Pair, tmp_path: Path) -> None:
     cert, key = certificate
     open_to_others = (
-        "http_listen: is '0.0.0.0:0', which other machines can reach; set tls_cert and tls_key and make keys with "
-        "`visavis keys create`, or say --allow-plaintext"
+        "http_listen: is '0.0.0.0:0', which other machines can reach; set tls_cert and tls_key, "
+        "or say --allow-plaintext"
+    )
+    no_keys = (
+        "http_listen: is '0.0.0.0:0', which other machines can reach, and there are no keys; "
+        "make one: visavis keys create --scopes ingest,decide,read, or say --allow-no-keys"
     )
     keys = tmp_path / "keys.json"
     add_key(keys, "web", "s3cret")
     assert refusal(shop, http_listen="0.0.0.0:0") == open_to_others
-    assert refusal(shop, http_listen="0.0.0.0:0", tls_cert=cert, tls_key=key) == open_to_others
+    assert refusal(shop, http_listen="0.0.0.0:0", allow_no_keys=True) == open_to_others
+    assert refusal(shop, http_listen="0.0.0.0:0", tls_cert=cert, tls_key=key) == no_keys
+    assert refusal(shop, http_listen="0.0.0.0:0", allow_plaintext=True) == no_keys
     assert refusal(shop, http_listen="0.0.0.0:0", keys_file=str(keys)) == open_to_others
     for address in ("[::]:0", "shop.example:8080", "192.0.2.1:1"):
         assert "which other machines can reach" in refusal(shop, http_listen=address)
@@ -128,7 +134,7 @@ def test_a_port_in_use_is_refused(shop: Standin, server: Server, tmp_path: Path)
 def test_a_host_without_address_is_refused(shop: Standin) -> None:
     with (
         pytest.raises(InvalidInput, match=r"http_listen: is 'nosuch\.invalid:1', and that cannot be had"),
-        serve(shop, http_listen="nosuch.invalid:1", allow_plaintext=True),
+        serve(shop, http_listen="nosuch.invalid:1", allow_plaintext=True, allow_no_keys=True),
     ):
         raise NotImplementedError("it must not come to this")
 
@@ -159,7 +165,7 @@ def test_localhost_and_ipv6(shop: Standin) -> None:
 
 
 def test_plaintext_for_others_needs_the_word(shop: Standin) -> None:
-    with serve(shop, http_listen="0.0.0.0:0", allow_plaintext=True) as server:
+    with serve(shop, http_listen="0.0.0.0:0", allow_plaintext=True, allow_no_keys=True) as server:
         address = server.http_address.replace("0.0.0.0", "127.0.0.1")
         # Its names are not known here, so any will do.
         assert post(address, RECOMMEND, headers={"Host": "shop.example"}).status == 200
@@ -192,6 +198,34 @@ def test_certificates_of_clients(shop: Standin, certificate: Pair, tmp_path: Pat
         for wrong in (unknown, trusting(cert)):
             with pytest.raises((ssl.SSLError, ConnectionError)):
                 post(server.http_address, RECOMMEND, tls=wrong)
+
+
+def test_an_authority_of_clients_can_be_exchanged(
+    shop: Standin, certificate: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The withdrawn one is trusted no more, the new one is; while the server runs."""
+    monkeypatch.setattr(site_module, "_SWEEP_S", 0.02)
+    cert, key = certificate
+    before, after = make_certificate(tmp_path, "before"), make_certificate(tmp_path, "after")
+    authority = tmp_path / "authority.pem"
+    authority.write_bytes(Path(before[0]).read_bytes())
+    with serve(shop, http_listen="127.0.0.1:0", tls_cert=cert, tls_key=key, tls_client_ca=str(authority)) as server:
+
+        def let_in(pair: Pair) -> bool:
+            shown = trusting(cert)
+            shown.load_cert_chain(*pair)
+            try:
+                return post(server.http_address, RECOMMEND, tls=shown).status == 200
+            except (ssl.SSLError, ConnectionError):
+                return False
+
+        assert (let_in(before), let_in(after)) == (True, False)
+        authority.write_bytes(Path(after[0]).read_bytes())
+        until(lambda: let_in(after))
+        assert (let_in(before), let_in(after)) == (False, True)
+        authority.write_bytes(Path(before[0]).read_bytes())
+        until(lambda: let_in(before))
+        assert (let_in(before), let_in(after)) == (True, False)
 
 
 def serial(address: str) -> str:

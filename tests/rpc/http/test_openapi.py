@@ -128,7 +128,30 @@ def test_alternatives_and_what_is_required() -> None:
     assert "not" not in SCHEMAS["RecommendRequest"]  # optional fields are no alternatives
     assert SCHEMAS["RecommendRequest"]["required"] == ["customer"]
     assert SCHEMAS["Identifier"]["required"] == ["kind", "value"]
+    assert SCHEMAS["SetConsentRequest"]["required"] == ["customer", "consent"]
     assert SCHEMAS["Error"]["properties"]["code"]["enum"] == list(NAMES.values())
+
+
+@pytest.mark.parametrize(
+    ("message", "name", "most"),
+    [("BatchRecommendRequest", "customers", 1000), ("UpsertCustomersRequest", "customers", 1000),
+     ("UpsertItemsRequest", "items", 1000), ("RecordInteractionsRequest", "interactions", 10_000)],
+)  # fmt: skip
+def test_lists_say_how_many_they_take(message: str, name: str, most: int) -> None:
+    schema = SCHEMAS[message]
+    assert name in schema["required"]
+    assert (schema["properties"][name]["minItems"], schema["properties"][name]["maxItems"]) == (1, most)
+
+
+def test_statuses_that_no_code_has_are_told(address: str) -> None:
+    said = DOCUMENT["components"]["responses"]["Error"]["description"]
+    get, path = "GET", "/visavis.api.v1.AdminService/GetStatus"
+    answers = [ask(address, "POST", "/nosuch"), ask(address, get, path), post(address, path, b" " * (5 << 20)),
+               ask(address, "POST", path, b"{}", {"Content-Type": "text/plain"}),
+               post(address, path, b"{}", {"Host": "shop.example"}),
+               post(address, path, b"{}", {f"X-{n}": "y" * 6000 for n in range(3)})]  # fmt: skip
+    assert [answer.status for answer in answers] == [404, 405, 413, 415, 421, 431]
+    assert all(str(answer.status) in said for answer in answers)
 
 
 def test_what_is_really_said_fits(shop: Standin) -> None:
@@ -172,5 +195,6 @@ def check(schema: dict[str, Any], value: Any, path: str = "") -> None:
         for name, one in value.items():
             check(schema["additionalProperties"], one, f"{path}[{name}]")
     elif isinstance(value, list):
+        assert schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)), path
         for row, one in enumerate(value):
             check(schema["items"], one, f"{path}[{row}]")

@@ -18,8 +18,9 @@ def add(commands: Any) -> None:
         commands,
         "compact",
         run,
-        help="make the store's file small again and drop deleted rows for good, also while it is served",
-        description="Write the store's file anew: small again, and without a trace of rows that were deleted.\n\n"
+        help="write the store's file anew, without deleted rows and what they left, also while it is served",
+        description="Write the store's file anew, without a trace of rows that were deleted. A file that is compact\n"
+        "already may grow a little.\n\n"
         "While a server owns the store, it does the work and goes on answering; calls that write wait\n"
         "for a moment at the end. The disk needs room for a second file.",
         example="visavis compact --data shop.duckdb",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 from visavis.cli.options import add_command
@@ -22,6 +23,7 @@ _OPTIONS = (
     "tls_client_ca",
     "keys_file",
     "allow_plaintext",
+    "allow_no_keys",
     "max_message_mb",
     "max_concurrent_rpcs",
     "executor_threads",
@@ -76,11 +78,24 @@ def run(args: argparse.Namespace, out: Output) -> int:
                 out.line("no keys: whoever reaches this address may do everything; `visavis keys create` ends that")
         out.flush()
 
+    _keep_private(settings.data)
     with open_engine(settings=settings, create=args.create, purpose="visavis serve") as engine:
         serve(engine, serving)
     if not out.as_json:
         out.line("stopped; everything is written")
     return 0
+
+
+def _keep_private(data: Path) -> None:
+    """See to it that the log that DuckDB makes beside the store can be read by those only who may read the store.
+
+    The mask holds for the whole process, which does nothing but serve.
+    """
+    try:
+        shared = data.stat().st_mode
+    except OSError:
+        shared = 0  # a new store is its owner's alone
+    os.umask(os.umask(0o077) | (0o066 & ~shared))
 
 
 __all__ = ["add", "run"]

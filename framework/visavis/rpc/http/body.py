@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 from google.protobuf.message import DecodeError, Message
@@ -23,16 +24,25 @@ SLOWEST = 32 * 1024
 """Bytes a second that it must come with after that."""
 
 _SHORT_BYTES = 64 * 1024  # what a connection buffers anyway
+_RATIO = 100  # unpacked to packed, beyond a short body; real requests have 25
 _INLINE_BYTES = 2048  # less than 0.5 ms of parsing; larger bodies leave the event loop free
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How many bytes a body may have, packed and unpacked, and the end of the line that says so."""
+
+    size: int
+    way_out: str = " (max_message_mb); send less at once"
 
 
 class Body:
     """A request that is still to be read. The edge takes it for a message: it has a size, the one announced."""
 
-    def __init__(self, request: web.BaseRequest, work: Work, limit: int) -> None:
+    def __init__(self, request: web.BaseRequest, work: Work, bound: Bound) -> None:
         self._request = request
         self._work = work
-        self._limit = limit
+        self._bound = bound
         self._early: bytes | VisavisError | None = None
 
     def ByteSize(self) -> int:  # noqa: N802
@@ -66,15 +76,16 @@ class Body:
         is_json = self.content_type == JSON
 
         def read() -> Message:
-            plain = _unpack(data, self._limit) if packed else data
+            plain = _unpack(data, self._bound) if packed else data
             return parse_json(plain, make) if is_json else _parse(plain, parse, make)
 
         return read() if len(data) <= _INLINE_BYTES and not packed else await self._work.call(read)
 
     async def _read(self) -> bytes:
         """All bytes, with a bound on how many and on how slowly they come."""
-        if self.ByteSize() > self._limit:
-            raise too_large("the body", self._limit)
+        bound = self._bound
+        if self.ByteSize() > bound.size:
+            raise too_large("the body", bound.size, bound.way_out)
         if self._request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
             await self._request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._request.writer.output_size = 0  # the answer has not begun
@@ -94,8 +105,8 @@ class Body:
             if not chunk:
                 return b"".join(chunks)
             size += len(chunk)
-            if size > self._limit:
-                raise too_large("the body", self._limit)
+            if size > bound.size:
+                raise too_large("the body", bound.size, bound.way_out)
             chunks.append(chunk)
 
 
@@ -107,18 +118,21 @@ def _parse(data: bytes, parse: Callable[[bytes], Message], make: Callable[[], Me
         raise InvalidInput(f"the request is not a valid protobuf message for {name}") from None
 
 
-def _unpack(data: bytes, limit: int) -> bytes:
-    """What a gzip stream holds; it is never unpacked further than the limit."""
+def _unpack(data: bytes, bound: Bound) -> bytes:
+    """What a gzip stream holds; it is never unpacked further than the bound, or than so many times its size."""
+    limit = min(bound.size, max(_SHORT_BYTES, _RATIO * len(data)))
     unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
         plain = unpacker.decompress(data, limit + 1)
     except zlib.error:
         raise InvalidInput("the body is not gzip, as content-encoding says") from None
+    if len(plain) > bound.size:
+        raise too_large("the body, unpacked,", bound.size, bound.way_out)
     if len(plain) > limit:
-        raise too_large("the body, unpacked,", limit)
+        raise InvalidInput(f"the body unpacks to more than {_RATIO} times its size; send it without content-encoding")
     if not unpacker.eof or unpacker.unused_data:
         raise InvalidInput("the body is not one whole gzip stream; it is cut off, or something follows it")
     return plain
 
 
-__all__ = ["JSON", "PATIENCE_S", "PROTO", "SLOWEST", "Body"]
+__all__ = ["JSON", "PATIENCE_S", "PROTO", "SLOWEST", "Body", "Bound"]

@@ -97,18 +97,23 @@ class Calls:
     def __contains__(self, method: str) -> bool:
         return method in self._unary
 
-    async def call(self, method: str, body: Body, metadata: Metadata, timeout_s: float | None) -> bytes:
-        """The body of the answer. Raises `Failed`."""
+    async def call(
+        self, method: str, body: Body, metadata: Metadata, timeout_s: float | None, let_in: Callable[[], None]
+    ) -> bytes:
+        """The body of the answer. `let_in` is told before anything of the body is read. Raises `Failed`."""
         context = Context(metadata, timeout_s)
         try:
             # gRPC ends a call whose deadline has passed by itself; here it is done by hand.
             async with asyncio.timeout(timeout_s):
-                await body.fetch_short()
                 details = cast("grpc.HandlerCallDetails", _Details(method, metadata))
                 handler = await self._edge.intercept_service(self._find, details)
-                # The edge refuses with a handler that reads no request, which for gRPC is one of a stream.
-                behaviour = handler.unary_unary or handler.stream_unary
-                return cast("bytes", await behaviour(body, context))
+                # The edge refuses with a handler that reads no request, which for gRPC is one of a stream. Nor is
+                # anything read here then: who has no key, or comes on top of too many, is answered by his head.
+                if handler.unary_unary is None:
+                    return cast("bytes", await handler.stream_unary(body, context))
+                let_in()
+                await body.fetch_short()
+                return cast("bytes", await handler.unary_unary(body, context))
         except TimeoutError:
             raise Failed(to_status(DeadlineExceeded("the deadline passed before the answer was there"))) from None
 

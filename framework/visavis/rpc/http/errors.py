@@ -43,10 +43,11 @@ _DETAILS: dict[str, Any] = {
 }
 
 
-def too_large(what: str, limit: int) -> Overloaded:
+def too_large(what: str, limit: int, way_out: str = " (max_message_mb); send or ask for less at once") -> Overloaded:
     """The error of a message of more than `limit` bytes, with the code that gRPC has for it."""
+    size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit >> 10} KiB"
     return Overloaded(
-        f"{what} is larger than {limit >> 20} MiB (max_message_mb); send or ask for less at once",
+        f"{what} is larger than {size}{way_out}",
         reason="MESSAGE_TOO_LARGE",
         metadata={"limit": str(limit)},
     )

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from typing import Any
 
 from visavis.config import Settings
 from visavis.errors import FieldViolation, InvalidInput
@@ -32,17 +33,30 @@ class HttpListen:
         return is_loopback(self.host)
 
 
+class _Renewable(ssl.SSLContext):
+    """Stands for the context of the moment, which each new connection asks for one of its own.
+
+    Files loaded into a context that is in use are added to it: an authority that was withdrawn would stay trusted.
+    """
+
+    now: ssl.SSLContext
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        return self.now.wrap_bio(*args, **kwargs)
+
+
 @dataclass(slots=True)
 class Certificate:
-    """The files that gRPC uses, too; read again when they were renewed."""
+    """The files that gRPC uses, too; read again when they were renewed. `context` is for event loops."""
 
     paths: Mapping[str, str]
-    context: ssl.SSLContext = field(init=False)
+    context: _Renewable = field(init=False)
     _seen: tuple[tuple[int, int], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self._seen = self._look()
-        self.context = self._make()
+        self.context = _Renewable(ssl.PROTOCOL_TLS_SERVER)
+        self.context.now = self._make()
 
     def renew(self) -> None:
         """Use renewed files for the connections to come. What cannot be used is logged once, the old ones go on."""
@@ -51,23 +65,19 @@ class Certificate:
             return
         self._seen = seen
         try:
-            self._make()  # into one that nobody uses, so that half a renewal breaks nothing
-            self._load(self.context)
+            self.context.now = self._make()
         except (OSError, ValueError) as error:
             log.warning("renewed certificate cannot be used over HTTP", extra={"fields": {"why": type(error).__name__}})
 
     def _make(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols(["http/1.1"])
-        self._load(context)
-        return context
-
-    def _load(self, context: ssl.SSLContext) -> None:
         # A key under a password is refused; without this, OpenSSL would ask for it on the terminal.
         context.load_cert_chain(self.paths["tls_cert"], self.paths["tls_key"], password=lambda: "")
         if "tls_client_ca" in self.paths:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(self.paths["tls_client_ca"])
+        return context
 
     def _look(self) -> tuple[tuple[int, int], ...]:
         """What tells that a file was renewed; nothing while one is missing."""
@@ -78,22 +88,26 @@ class Certificate:
         return tuple((one.st_ino, one.st_mtime_ns) for one in looked)
 
 
-def http_from(settings: Settings, *, guarded: bool) -> HttpListen | None:
+def http_from(settings: Settings, *, keys: bool) -> HttpListen | None:
     """Check the settings of HTTP; None: it is off. gRPC's were checked before, and TLS is the same.
 
-    `guarded`: whether there are both TLS and keys, as any address needs that others reach. Raises `InvalidInput`.
+    `keys`: whether there are any. Raises `InvalidInput`, also for an address that others reach without TLS or keys.
     """
     if not settings["http_listen"]:
         return None
     host, port = parse(settings["http_listen"], "http_listen")
-    if not is_loopback(host) and not guarded and not settings["allow_plaintext"]:
-        raise _invalid(
-            f"is {settings['http_listen']!r}, which other machines can reach; set tls_cert and tls_key and make keys "
-            "with `visavis keys create`, or say --allow-plaintext"
-        )
+    files = {name: settings[name] for name in ("tls_cert", "tls_key", "tls_client_ca") if settings[name]}
+    if not is_loopback(host):
+        others = f"is {settings['http_listen']!r}, which other machines can reach"
+        if not files and not settings["allow_plaintext"]:
+            raise _invalid(f"{others}; set tls_cert and tls_key, or say --allow-plaintext")
+        if not keys and not settings["allow_no_keys"]:
+            raise _invalid(
+                f"{others}, and there are no keys; make one: visavis keys create --scopes ingest,decide,read, "
+                "or say --allow-no-keys"
+            )
     if find_spec("aiohttp") is None:
         raise _invalid(f"is {settings['http_listen']!r}, and HTTP needs aiohttp: pip install 'visavis[http]'")
-    files = {name: settings[name] for name in ("tls_cert", "tls_key", "tls_client_ca") if settings[name]}
     certificate = Certificate(files) if files else None
     return HttpListen(host, port, origins_from(settings["cors_origins"]), certificate)
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import hdrs, web
 from google.rpc import status_pb2
@@ -19,9 +19,9 @@ from visavis.config import Settings
 from visavis.rpc.address import join
 from visavis.rpc.edge import Edge
 from visavis.rpc.health import Health
-from visavis.rpc.http.body import JSON, PROTO, Body
+from visavis.rpc.http.body import JSON, PROTO, Body, Bound
 from visavis.rpc.http.calls import Calls, Collector, Failed, Metadata
-from visavis.rpc.http.connections import ALWAYS, Connections
+from visavis.rpc.http.connections import ALWAYS, Connection, Connections
 from visavis.rpc.http.cors import headers_for, is_loopback_name, preflight
 from visavis.rpc.http.errors import error_body, error_headers, http_status
 from visavis.rpc.http.listen import HttpListen, open_sockets
@@ -37,6 +37,13 @@ _HANDSHAKE_S = 10.0
 _SPARE_CONNECTIONS = 64
 _TIMEOUT = re.compile(r"[0-9]{1,10}", re.ASCII)
 _PLAIN = ("/healthz", "/readyz", "/openapi.json")
+_HEALTH = "/grpc.health.v1.Health/"
+_HEALTH_BOUND = Bound(4096, "; send {}, or the name of a service")  # anybody may send one
+_JSON_BOUND = Bound(4 << 20, f", the most that JSON may have; send less at once, or {PROTO}")  # it is slower to read
+_ONCE = (
+    hdrs.HOST, hdrs.ORIGIN, hdrs.AUTHORIZATION, hdrs.CONTENT_TYPE, hdrs.CONTENT_ENCODING, hdrs.CONTENT_LENGTH,
+    hdrs.TRANSFER_ENCODING, hdrs.EXPECT, "Connect-Protocol-Version", "Connect-Timeout-Ms",
+)  # fmt: skip
 
 
 class Site:
@@ -101,6 +108,8 @@ class Site:
                 self._listen.certificate.renew()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = cast("Connection", request.protocol)
+        connection.begin()
         self._running += 1
         self._idle.clear()
         try:
@@ -110,6 +119,7 @@ class Site:
             await _send(request, response)
             return response
         finally:
+            connection.end()
             self._running -= 1
             if not self._running:
                 self._idle.set()
@@ -117,6 +127,10 @@ class Site:
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         if sum(len(name) + len(value) for name, value in request.raw_headers) > _HEAD_BYTES:
             return _refuse(StatusCode.RESOURCE_EXHAUSTED, f"the headers hold more than {_HEAD_BYTES >> 10} KiB", 431)
+        refusal = _check_framing(request)
+        if refusal is not None:
+            refusal.force_close()  # who knows where the next request begins
+            return refusal
         host = request.headers.get(hdrs.HOST, "")
         if self._listen.loopback and not is_loopback_name(host):
             return _refuse(
@@ -127,7 +141,7 @@ class Site:
             )
         if request.method == hdrs.METH_OPTIONS:
             return self._options(request)
-        path = request.path
+        path = request.rel_url.raw_path  # as it was sent: what guards paths in front of us sees no other
         if path in _PLAIN:
             if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
                 return _wrong_verb(request, "GET, HEAD")
@@ -169,9 +183,10 @@ class Site:
             text = f"the content-type is {sent!r}; send {JSON} in UTF-8, or {PROTO}"
             return _refuse(StatusCode.INVALID_ARGUMENT, text, 415, {"Accept-Post": f"{JSON}, {PROTO}"})
         encoding = headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
-        if encoding not in ("identity", "gzip"):
-            text = f"the content-encoding is {encoding[:50]!r}; send gzip or identity"
-            return _refuse(StatusCode.UNIMPLEMENTED, text, headers={"Accept-Encoding": "gzip, identity"})
+        taken = ("identity",) if path.startswith(_HEALTH) else ("gzip", "identity")
+        if encoding not in taken:
+            text = f"the content-encoding is {encoding[:50]!r}; send {' or '.join(taken)}"
+            return _refuse(StatusCode.UNIMPLEMENTED, text, headers={"Accept-Encoding": ", ".join(taken)})
         version = headers.get("Connect-Protocol-Version", "1")
         if version != "1":
             text = f"connect-protocol-version is {version[:50]!r}; send 1 or nothing"
@@ -181,15 +196,27 @@ class Site:
             text = f"connect-timeout-ms is {timeout[:50]!r}; send 1 to 10 digits"
             return _refuse(StatusCode.INVALID_ARGUMENT, text)
         seconds = None if timeout is None else int(timeout) / 1000
-        body = Body(request, self._work, self._largest_body)
+        body = Body(request, self._work, self._bound(path, request.content_type))
+
+        def let_in() -> None:
+            if not path.startswith(_HEALTH):  # which anybody may call, so that it earns no place
+                cast("Connection", request.protocol).work()
+
         try:
-            answer = await self._calls.call(path, body, _metadata(request), seconds)
+            answer = await self._calls.call(path, body, _metadata(request), seconds, let_in)
         except Failed as failed:
             status = failed.status
             return web.Response(
                 status=http_status(status), body=error_body(status), headers=error_headers(status), content_type=JSON
             )
         return web.Response(body=answer, content_type=request.content_type)
+
+    def _bound(self, path: str, content_type: str) -> Bound:
+        if path.startswith(_HEALTH):
+            return _HEALTH_BOUND
+        if content_type == JSON and self._largest_body > _JSON_BOUND.size:
+            return _JSON_BOUND
+        return Bound(self._largest_body)
 
 
 def make_site(
@@ -221,6 +248,18 @@ async def _send(request: web.BaseRequest, response: web.Response) -> None:
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("the client reads too slowly") from None
+
+
+def _check_framing(request: web.BaseRequest) -> web.Response | None:
+    """The refusal of what a proxy in front might understand in another way than we do; None: there is nothing."""
+    for name in _ONCE:
+        if len(request.headers.getall(name, ())) > 1:
+            return _refuse(StatusCode.INVALID_ARGUMENT, f"the header {name.lower()} is there twice; send it once")
+    coding = request.headers.get(hdrs.TRANSFER_ENCODING, "chunked").strip().lower()
+    if coding != "chunked":
+        text = f"the transfer-encoding is {coding[:50]!r}; send chunked, or a content-length"
+        return _refuse(StatusCode.UNIMPLEMENTED, text)
+    return None
 
 
 def _metadata(request: web.BaseRequest) -> Metadata:
