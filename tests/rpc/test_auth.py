@@ -59,7 +59,7 @@ def test_a_key_is_known_by_its_id(header: str) -> None:
     ],
 )  # fmt: skip
 def test_other_headers_are_no_keys(header: str | bytes) -> None:
-    with pytest.raises(Unauthenticated, match="the key of this call is not valid; send metadata"):
+    with pytest.raises(Unauthenticated, match="the key of this call is not valid; ask who runs"):
         ask(header)
 
 

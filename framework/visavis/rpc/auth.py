@@ -48,8 +48,11 @@ def by_keys(current: Callable[[], Keys | None], owner: Key | None = None) -> Aut
                 return ""
             key = _good(keys, header)
         if key is None:
-            what = "is not valid" if header else "is missing"
-            raise Unauthenticated(f"the key of this call {what}; send metadata `authorization: Bearer id.secret`")
+            raise Unauthenticated(
+                "the key of this call is not valid; ask who runs the server for one"
+                if header
+                else "the key of this call is missing; send metadata `authorization: Bearer id.secret`"
+            )
         if scope is not None and scope not in key.scopes:
             raise Forbidden(
                 f"the key {key.key_id!r} lacks the scope {scope!r} that this call needs; "

@@ -100,9 +100,10 @@ def create(
     Raises `Conflict` for an id that is taken, be it by a revoked key: an id in a log means one key for ever.
     """
     if key_id is not None and key_id in keys:
+        state = keys[key_id].state(now)
+        rotate_it = f", or give it a new secret: visavis keys rotate {key_id}" if state == "valid" else ""
         raise Conflict(
-            f"--id: the key {key_id!r} exists already ({keys[key_id].state(now)}); choose another id, "
-            f"or give it a new secret: visavis keys rotate {key_id}",
+            f"--id: the key {key_id!r} exists already ({state}); choose another id{rotate_it}",
             metadata={"key_id": key_id},
         )
     while key_id is None or key_id in keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,9 @@ def _create(args: argparse.Namespace, out: Output) -> int:
 
     path = _path(args)
     _show(out, path, change_keys(path, change, make=True), secret, moment)
+    settings = settings_of(args, keys_file=args.keys_file)
+    if not settings["keys_file"] and not settings.data.exists():
+        print(f"visavis: note: there is no store at {settings.data} yet; the key is for one there", file=sys.stderr)
     return 0
 
 
