@@ -17,6 +17,7 @@ from tests.soak.found import Found
 
 SCENARIOS = {
     "kills": "signal 9 while a store is made, written, fitted, copied, brought to a later schema, served",
+    "checkpoints": "signal 9 in the middle of one checkpoint after the other",
     "damage": "wrong bits, lost ends, foreign bytes in every file of a store",
     "environment": "full disks, read-only folders, clocks that go back, owners that vanish, files taken away",
     "upkeep": "signal 9 at every step of compaction and restore",

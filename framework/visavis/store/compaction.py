@@ -27,7 +27,6 @@ from visavis.store.copying import (
     current_database,
     keep_permissions,
     remove_database,
-    sync,
     tables_of,
     transaction,
 )
@@ -35,6 +34,7 @@ from visavis.store.database import duckdb_errors, wal_path
 from visavis.store.doctor import open_read_only
 from visavis.store.high_water import Mark
 from visavis.store.store import COMPACTING, Store, read_mark
+from visavis.store.sync import sync
 from visavis.upkeep import Compaction
 
 COPIED_AHEAD = frozenset(
@@ -273,7 +273,7 @@ def _seal(cursor: duckdb.DuckDBPyConnection, copy: _Copy, store: Store) -> None:
     copy.alias = ""
     # A copy that finds no room is a copy less; a checkpoint of the store that finds none ends the store's work.
     _require_room(store, 0)
-    cursor.execute("CHECKPOINT")
+    store.database.checkpoint(cursor)
 
 
 def _replace(store: Store, copy: Path) -> None:

@@ -20,6 +20,7 @@ import duckdb
 from visavis.errors import Conflict, FieldViolation, InvalidInput, StoreDamaged, StoreError, StoreUnwritable
 from visavis.model import Progress
 from visavis.store.database import duckdb_errors, make_private, wal_path
+from visavis.store.sync import sync
 from visavis.store.writer import Transaction
 
 log = logging.getLogger("visavis.store")
@@ -154,15 +155,6 @@ def take_name(partial: Path, path: Path) -> None:
     sync(path.parent)
 
 
-def sync(path: Path) -> None:
-    """Make sure that a file or a folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def keep_permissions(old: Path, new: Path) -> None:
     """Give a file that takes another's place its owner and its mode."""
     was, now = old.stat(), new.stat()
@@ -242,7 +234,6 @@ __all__ = [
     "new_file",
     "record_copy",
     "remove_database",
-    "sync",
     "tables_of",
     "take_name",
     "transaction",

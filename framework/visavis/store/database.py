@@ -8,6 +8,7 @@ has a cursor, and holds back those who want one (`Database.alone`, `Database.swa
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import threading
 import time
@@ -19,8 +20,10 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from visavis.errors import NotAStore, StoreDamaged, StoreError, StoreInUse, StoreUnwritable
+from visavis.store import double_write
 from visavis.store.owner import side_folder
 
+log = logging.getLogger("visavis.store")
 MAGIC = b"DUCK"
 """Bytes 8 to 11 of every DuckDB file."""
 _PATIENCE_S = 10.0  # for whoever holds a file that was just put in place
@@ -53,6 +56,7 @@ class Database:
         self._here = threading.local()
         if not os.path.lexists(path):
             make_private(path)
+        undo_broken_off(path)
         self._connection = self._connect()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
@@ -60,7 +64,9 @@ class Database:
             connection = duckdb.connect(str(self.path), config=self._config)
             # The writer checkpoints when it ends. A store that is refused must keep its log: DuckDB would use it up.
             connection.execute("PRAGMA disable_checkpoint_on_shutdown")
-            found = self.path.stat()
+            # Closed after DuckDB has closed the file, never before: closing any descriptor gives up DuckDB's lock.
+            self._descriptor = os.open(self.path, os.O_RDONLY)
+            found = os.fstat(self._descriptor)
             self._identity = found.st_dev, found.st_ino
             return connection
 
@@ -79,6 +85,20 @@ class Database:
                 f"{self.path} was moved, deleted or replaced while it was open; put it back and start again",
                 metadata={"path": str(self.path)},
             )
+
+    def checkpoint(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Put what is in the log into the file; one at a time. A kill in the middle is undone by the next opening."""
+        folder = side_folder(self.path)
+        with duckdb_errors(self.path):
+            try:
+                double_write.keep(cursor, self._descriptor, folder)
+            except OSError as error:
+                raise _environment(folder, error.strerror or "") or StoreUnwritable(
+                    f"{folder} takes no copy of what a checkpoint writes over ({error.strerror or error}); look at it",
+                    metadata={"path": str(self.path)},
+                ) from error
+            cursor.execute("CHECKPOINT")
+        double_write.forget(folder)
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -139,7 +159,7 @@ class Database:
         A file that cannot be opened again is an error for everybody from then on.
         """
         self.require_in_place()
-        self._connection.close()
+        self.close()
         try:
             replace()
         finally:
@@ -172,7 +192,28 @@ class Database:
             return 0
 
     def close(self) -> None:
+        """Close the file. Idempotent."""
         self._connection.close()
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def undo_broken_off(path: Path) -> None:
+    """Undo what a checkpoint that was killed wrote over live blocks of a store; only its owner may.
+
+    Raises `StoreUnwritable`.
+    """
+    try:
+        blocks = double_write.put_back(path, side_folder(path))
+    except OSError as error:
+        raise _environment(path, error.strerror or "") or StoreUnwritable(
+            f"a checkpoint of {path} was broken off and cannot be undone ({error.strerror}); look at the disk and at "
+            f"{side_folder(path)}, then start again",
+            metadata={"path": str(path)},
+        ) from error
+    if blocks:
+        log.warning("a checkpoint of %s was broken off; %d blocks were put back, nothing is lost", path, blocks)
 
 
 def make_private(path: Path) -> None:
@@ -307,4 +348,4 @@ def _environment(path: Path, text: str) -> StoreUnwritable | None:
     return None
 
 
-__all__ = ["MAGIC", "Database", "check_file", "duckdb_errors", "make_private", "wal_path"]
+__all__ = ["MAGIC", "Database", "check_file", "duckdb_errors", "make_private", "undo_broken_off", "wal_path"]

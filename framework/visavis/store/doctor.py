@@ -20,6 +20,7 @@ from visavis._version import __version__
 from visavis.config import Settings
 from visavis.errors import NotAStore, StoreBehind, StoreDamaged, StoreError, StoreTooNew, StoreUnwritable, VisavisError
 from visavis.model import PluginInfo
+from visavis.store import double_write
 from visavis.store.database import check_file, duckdb_errors, wal_path
 from visavis.store.high_water import HighWater, check
 from visavis.store.migrations import latest_version, schema_version, table_names
@@ -35,8 +36,8 @@ _PUT_BACK = "make the store from a backup: visavis restore BACKUP --replace"
 class Finding:
     """One thing that was looked at. `advice` says what to do; empty where nothing needs doing.
 
-    `what` is `duckdb`, `plugins`, `file`, `folder`, `disk`, `owner`, `log` (the write-ahead log), `schema`,
-    `high-water`, `contents` or `generation`.
+    `what` is `duckdb`, `plugins`, `file`, `folder`, `disk`, `owner`, `log` (the write-ahead log), `checkpoint`,
+    `schema`, `high-water`, `contents` or `generation`.
     """
 
     level: Level
@@ -154,6 +155,13 @@ def plain_config(scratch: Path) -> dict[str, str | bool | int | float | list[str
 
 
 def _open(data: Path) -> Iterator[Finding]:
+    if double_write.broken_off(data, side_folder(data)):
+        yield Finding(
+            "warning",
+            "checkpoint",
+            "the last checkpoint was broken off, and what it wrote over is kept; what follows may come of that",
+            f"open the store once, which puts it back (visavis status --data {data}), then look again",
+        )
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(open_read_only(data))

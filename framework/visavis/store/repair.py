@@ -6,7 +6,6 @@ store's side folder.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,6 +20,7 @@ from visavis.store.doctor import open_read_only, plain_config, require_store
 from visavis.store.high_water import HighWater, Mark, check
 from visavis.store.owner import Owner
 from visavis.store.store import make_side_folder, read_mark
+from visavis.store.sync import sync
 
 
 def accept_restore(data: Path) -> Mark:
@@ -98,21 +98,13 @@ def _set_aside(log: Path, folder: Path, *, keep: bool) -> Path:
         else:
             log.rename(target)
         for path in (target, aside, log.parent):
-            _sync(path)
+            sync(path)
     except OSError as error:
         raise StoreUnwritable(
             f"{log} cannot be kept in {aside} ({error.strerror}); check the folder's permissions and the free space",
             metadata={"path": str(aside)},
         ) from None
     return target
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 __all__ = ["accept_restore", "move_aside_wal"]

@@ -22,12 +22,13 @@ import duckdb
 from visavis.errors import Conflict, StoreError, StoreUnwritable, VisavisError
 from visavis.model import Progress
 from visavis.store.backup import Manifest, check_manifest, drop_manifest, opened_backup, verify_backup
-from visavis.store.copying import keep_permissions, remove_database, sync
+from visavis.store.copying import keep_permissions, remove_database
 from visavis.store.database import duckdb_errors, wal_path
 from visavis.store.doctor import open_read_only, plain_config
 from visavis.store.high_water import HighWater, Mark
 from visavis.store.owner import Owner, real_path, side_folder
 from visavis.store.store import COMPACTING, RESTORING, make_side_folder, read_mark
+from visavis.store.sync import sync
 
 STATE = ("high-water", "base")
 """What the side folder holds of a store's contents, beside scratch. Keys, locks and rejected rows stay."""

@@ -20,12 +20,12 @@ from visavis.store.copying import (
     current_database,
     new_file,
     record_copy,
-    sync,
     tables_of,
     take_name,
     transaction,
 )
 from visavis.store.store import Store
+from visavis.store.sync import sync
 from visavis.store.writer import Operation
 
 

@@ -94,7 +94,7 @@ class Store:
                     warnings += check(acknowledged, read_mark(cursor))
                 else:
                     _check_not_emptied(path, acknowledged)
-                version = _migrate(cursor, path)
+                version = _migrate(database, cursor, path)
                 mark = read_mark(cursor)
             high_water.write(mark)
         except BaseException:
@@ -277,15 +277,15 @@ def is_backup(cursor: duckdb.DuckDBPyConnection) -> bool:
     return bool(found[0][0])
 
 
-def _migrate(cursor: duckdb.DuckDBPyConnection, path: Path) -> int:
+def _migrate(database: Database, cursor: duckdb.DuckDBPyConnection, path: Path) -> int:
     """Bring the file to this version's schema; give a new one its identity. Answers the schema version."""
-    version = migrate(cursor, str(path))
+    version = migrate(cursor, str(path), database.checkpoint)
     if not _is_store(cursor, path):
         cursor.execute(
             "INSERT INTO store_state VALUES (?, 1, 0, ?, 0, true, NULL)",
             [str(uuid.uuid4()), datetime.now(UTC).replace(tzinfo=None)],
         )
-        cursor.execute("CHECKPOINT")
+        database.checkpoint(cursor)
     return version
 
 

@@ -382,8 +382,7 @@ class Writer:
         if size < at_bytes and (size or not self._logged):
             return
         try:
-            with duckdb_errors(self._database.path):
-                self._cursor.execute("CHECKPOINT")
+            self._database.checkpoint(self._cursor)
         except (StoreError, duckdb.Error) as error:
             if isinstance(error, StoreError) and isinstance(error.__cause__, duckdb.FatalException):
                 self._fail(error)  # DuckDB does nothing more; what was acknowledged is in the log

@@ -7,6 +7,7 @@ is not a step: views hold no data, so ours are made anew whenever a step was app
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -68,8 +69,10 @@ def known_views() -> set[str]:
     return set(re.findall(r"^CREATE VIEW (\w+)", _views_sql(), flags=re.MULTILINE))
 
 
-def migrate(connection: duckdb.DuckDBPyConnection, path: str) -> int:
-    """Apply what is missing, each step in its own transaction, and end with a checkpoint. Answers the version.
+def migrate(
+    connection: duckdb.DuckDBPyConnection, path: str, checkpoint: Callable[[duckdb.DuckDBPyConnection], None]
+) -> int:
+    """Apply what is missing, each step in its own transaction, and end with `checkpoint`. Answers the version.
 
     Raises `StoreTooNew` if the file knows steps that this version does not.
     """
@@ -102,7 +105,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: str) -> int:
         connection.execute(_views_sql())
         connection.execute("COMMIT")
         # A crash between DDL and checkpoint leaves a log that some versions replay badly: end on a clean file.
-        connection.execute("CHECKPOINT")
+        checkpoint(connection)
     return steps[-1].number
 
 
