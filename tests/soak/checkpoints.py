@@ -44,7 +44,7 @@ def run(folder: Path, *, full: bool, seed: int) -> Iterator[Found]:
             told = "; ".join(problems) or "every one of them opened with all that was acknowledged"
             yield Found(
                 not problems,
-                f"{number} kills, seed {seed}, {acknowledged:,} commits: {broken_off} checkpoints were broken off after "
+                f"{number} kills, seed {seed}, {acknowledged:,} commits: {broken_off} checkpoints broken off after "
                 f"their first block, {refused} in the middle of one, which DuckDB alone refuses; {told}",
             )
 
