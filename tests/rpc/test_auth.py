@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from visavis.api.v1 import interaction_service_pb2 as interaction_pb
 from visavis.api.v1 import interaction_service_pb2_grpc
 from visavis.client import connect
 from visavis.errors import Forbidden, Unauthenticated, Unavailable
-from visavis.rpc import edge
+from visavis.rpc import auth, edge
 from visavis.rpc.auth import by_keys, owner_key
 from visavis.rpc.key_file import KeyWatch, change_keys, now
-from visavis.rpc.keys import Key, keep, revoke, rotate
+from visavis.rpc.keys import Key, create, keep, revoke, rotate
 from visavis.testing.server import serve
 
 RECOMMEND = "/visavis.api.v1.RecommendationService/Recommend"
@@ -136,6 +136,53 @@ def test_a_watch_is_what_by_keys_asks(tmp_path: Path) -> None:
     change_keys(path, lambda keys: revoke(keys, "web", now()))
     with pytest.raises(Unauthenticated, match="is revoked"):
         authenticate(FIT, [("authorization", "Bearer web.one")])
+
+
+def test_a_key_that_was_seen_ends_when_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = now()
+    key, secret = create({}, begun, scopes=("decide",), key_id="web", expires_at=begun + timedelta(hours=2), note="")
+    first = f"Bearer web.{secret}"
+    key, secret = rotate({"web": key}, "web", begun, overlap=timedelta(hours=1))
+    second = f"Bearer web.{secret}"
+    authenticate = by_keys(lambda keys={"web": key}: keys, owner_key("token"))
+    clock = begun
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+            return clock
+
+    monkeypatch.setattr(auth, "datetime", Clock)
+    monkeypatch.setattr(auth.time, "time", lambda: clock.timestamp())
+
+    def good(header: str) -> bool:
+        try:
+            return authenticate(RECOMMEND, [("authorization", header)]) == "web"
+        except Unauthenticated:
+            return False
+
+    assert [good(header) for header in (first, second) * 2] == [True] * 4
+    clock = begun + timedelta(minutes=59, seconds=59)
+    assert [good(header) for header in (first, second)] == [True, True]
+    clock = begun + timedelta(hours=1)
+    assert [good(header) for header in (first, second) * 2] == [False, True] * 2
+    clock = begun + timedelta(hours=2)
+    assert [good(header) for header in (first, second)] == [False, False]
+    clock = begun  # a clock that is set back
+    assert [good(header) for header in (first, second)] == [True, True]
+
+
+def test_headers_that_were_seen_are_kept_by_their_hash_and_are_few() -> None:
+    seen, keys = auth._Seen(), {"web": WEB}
+    headers = [f"Bearer {' ' * blanks}web.s3cret.with.dots" for blanks in range(3000)]
+    for header in headers:
+        assert seen.good(keys, header) is WEB
+        assert seen.good(keys, header) is WEB
+        assert seen.good(keys, header + "x") is None
+    assert 0 < len(seen._known) <= 1024
+    assert all(isinstance(name, bytes) and len(name) == 32 for name in seen._known)
+    assert seen.good({}, headers[-1]) is None
+    assert not seen._known
 
 
 def test_nothing_of_a_strangers_request_is_read(

@@ -26,8 +26,9 @@ from visavis.client import Client, connect
 from visavis.errors import DeadlineExceeded, InvalidInput, Overloaded
 from visavis.model import Interaction, Item
 from visavis.rpc.auth import by_keys
-from visavis.rpc.edge import Edge, Gate
+from visavis.rpc.edge import Edge
 from visavis.rpc.errors import from_call
+from visavis.rpc.gate import Gate
 from visavis.rpc.logs import JsonLines
 from visavis.rpc.server import Server
 from visavis.testing.server import serve
@@ -96,7 +97,9 @@ def test_deadlines_in_the_past_are_refused() -> None:
         handler = grpc.unary_unary_rpc_method_handler(behaviour)
         details: Any = SimpleNamespace(method="/visavis.api.v1.RecommendationService/Recommend", invocation_metadata=())
         everybody = by_keys(lambda: None)
-        wrapped = await Edge(gate, everybody).intercept_service(lambda _: asyncio.sleep(0, handler), details)
+        edge = Edge(gate, everybody)
+        edge.add(details.method, handler)
+        wrapped = edge.service(details)
         with pytest.raises(grpc.aio.AbortError):
             await wrapped.unary_unary(ANN, context)
         assert gate.running == 0

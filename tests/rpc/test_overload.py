@@ -23,8 +23,9 @@ from visavis.client import connect
 from visavis.errors import DeadlineExceeded, Overloaded
 from visavis.model import Interaction
 from visavis.rpc.auth import by_keys
-from visavis.rpc.edge import Edge, Gate
+from visavis.rpc.edge import Edge
 from visavis.rpc.errors import DETAILS_KEY, LEAST_PAUSE_S, PUSHBACK_KEY, to_status
+from visavis.rpc.gate import Gate
 from visavis.rpc.turns import LONGEST_WAIT_S, Turns
 from visavis.testing.server import serve
 
@@ -220,12 +221,13 @@ def test_refusals_are_counted_in_one_line_and_cost_no_reading(caplog: pytest.Log
         edge = Edge(gate, by_keys(lambda: None))
         details: Any = SimpleNamespace(method=METHOD, invocation_metadata=())
         handler = grpc.unary_unary_rpc_method_handler(behaviour)
-        whole = await edge.intercept_service(lambda _: asyncio.sleep(0, handler), details)
+        edge.add(METHOD, handler)
+        whole = edge.service(details)
         assert whole.unary_unary is not None
         gate.calls = 1
         for _ in range(500):
             # Its request comes as a stream that is never read.
-            refusing = await edge.intercept_service(lambda _: asyncio.sleep(0, handler), details)
+            refusing = edge.service(details)
             await refusing.stream_unary(None, Context())
         assert gate.calls == 1
         assert gate.pause_s == LEAST_PAUSE_S

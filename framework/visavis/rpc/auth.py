@@ -6,8 +6,12 @@ A key's id may stand in logs, its secret never. Knows nothing of gRPC: HTTP asks
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
+from math import inf
 
 from visavis.errors import Forbidden, Unauthenticated
 from visavis.rpc.keys import OWNER, Key, Keys, find, keep
@@ -15,6 +19,8 @@ from visavis.rpc.scopes import ANY_SCOPE, SCOPE_BY_METHOD, SCOPES
 
 log = logging.getLogger("visavis.rpc")
 
+_MOST_KNOWN = 1024
+_OWNERS = f"{OWNER}."
 Metadata = Iterable[tuple[str, str | bytes]]
 Authenticate = Callable[[str, Metadata], str]
 """Path of a call (`/package.Service/Method`) and its metadata → id of its key, `""` where none is asked for.
@@ -31,22 +37,71 @@ def owner_key(token: str) -> Key:
     return Key(OWNER, tuple(SCOPES), (keep(token, now),), now)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A header that showed a good key; `until`: seconds since 1970 at which to look again."""
+
+    key: Key
+    until: float
+
+
+class _Seen:
+    """Headers that were found good, so that the callers who send the same one each time are known at once.
+
+    By their hash: a secret is not kept. A wrong header is never here, so what a comparison tells by its time is nothing
+    about any secret.
+    """
+
+    def __init__(self) -> None:
+        self._keys: Keys | None = None
+        self._known: dict[bytes, _Known] = {}
+
+    def good(self, keys: Keys, header: str | bytes) -> Key | None:
+        """What `_good` says, from memory where it can be."""
+        if keys is not self._keys:
+            self._keys = keys
+            self._known.clear()
+        if not isinstance(header, str):
+            return None
+        name = sha256(header.encode(errors="surrogatepass")).digest()
+        known = self._known.get(name)
+        if known is not None and time.time() < known.until:
+            return known.key
+        now = datetime.now(UTC)
+        key = _good(keys, header, now)
+        if key is not None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[name] = _Known(key, _next_end(key, now))
+        return key
+
+
 def by_keys(current: Callable[[], Keys | None], owner: Key | None = None) -> Authenticate:
-    """Only calls with one of the keys that `current` answers, or with the owner's. `current` None: everybody."""
+    """Only calls with one of the keys that `current` answers, or with the owner's. `current` None: everybody.
+
+    `current` answers another mapping when a key has changed.
+    """
+    owners: Keys = {} if owner is None else {OWNER: owner}
+    seen, seen_owner = _Seen(), _Seen()
 
     def authenticate(method: str, metadata: Metadata) -> str:
         scope = SCOPE_BY_METHOD.get(method)
         if scope is None and method not in ANY_SCOPE:
             log.error("refused a call without a scope; add it to visavis.rpc.scopes", extra={"fields": {"rpc": method}})
             raise Forbidden(f"no key may call {method}; it is a fault of the server that it is there")
-        header = next((value for name, value in metadata if name == "authorization"), "")
+        header: str | bytes = ""
+        for name, value in metadata:
+            if name == "authorization":
+                header = value
+                break
         # The owner first: local commands go on when the keys cannot be read.
-        key = _good({OWNER: owner}, header) if owner is not None else None
+        is_owner = owners and isinstance(header, str) and _OWNERS in header
+        key = seen_owner.good(owners, header) if is_owner else None
         if key is None:
             keys = current()
             if keys is None:
                 return ""
-            key = _good(keys, header)
+            key = seen.good(keys, header)
         if key is None:
             raise Unauthenticated(
                 "the key of this call is not valid; ask who runs the server for one"
@@ -64,11 +119,10 @@ def by_keys(current: Callable[[], Keys | None], owner: Key | None = None) -> Aut
     return authenticate
 
 
-def _good(keys: Keys, header: str | bytes) -> Key | None:
+def _good(keys: Keys, header: str, now: datetime) -> Key | None:
     """The key that a header shows, if it is one of these. Raises `Unauthenticated` that says why it is good no more."""
-    scheme, _, token = (header if isinstance(header, str) else "").partition(" ")
+    scheme, _, token = header.partition(" ")
     key_id, _, secret = token.strip().partition(".")
-    now = datetime.now(UTC)
     key = find(keys, key_id, secret, now)
     if key is None or scheme.lower() != "bearer":
         return None
@@ -77,6 +131,12 @@ def _good(keys: Keys, header: str | bytes) -> Key | None:
         # Said only to whom holds the secret, so that it tells nobody which ids exist.
         raise Unauthenticated(f"the key {key_id!r} of this call is {state}; ask who runs the server for another")
     return key
+
+
+def _next_end(key: Key, now: datetime) -> float:
+    """When a key, or a secret of it, next ends."""
+    ends = (key.expires_at, *(secret.expires_at for secret in key.secrets))
+    return min((end.timestamp() for end in ends if end is not None and end > now), default=inf)
 
 
 __all__ = ["Authenticate", "Metadata", "by_keys", "owner_key"]

@@ -1,8 +1,10 @@
 """What happens around each call: key, limits, deadline, turn, errors, log. Servicers hold none of it.
 
 In this order: is the key good, is the server ready, are there too many calls already, has the deadline passed, is it
-this call's turn; then the call; then an error becomes a status by the one table, and one line goes to the log. Of
-calls that are refused because there are too many, one line a second tells the number.
+this call's turn; then the call; then an error becomes a status by the one table, and one line goes to the log.
+
+All of it is plain code on the way of every call, with as few objects as it can do with: what is spent here is spent
+by each of thousands of calls a second.
 """
 
 from __future__ import annotations
@@ -10,116 +12,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
-from itertools import cycle
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
-from visavis.errors import DeadlineExceeded, Forbidden, InvalidInput, Overloaded, Unavailable, VisavisError
+from visavis.errors import DeadlineExceeded, Forbidden, InvalidInput, Overloaded, VisavisError
 from visavis.rpc.auth import Authenticate, Metadata
-from visavis.rpc.errors import LEAST_PAUSE_S, PUSHBACK_KEY, code_of, to_status
-from visavis.rpc.patience import Patience, patience
-from visavis.rpc.turns import LONGEST_WAIT_S, Turns, busy
+from visavis.rpc.errors import code_of
+from visavis.rpc.gate import Gate, abort
+from visavis.rpc.patience import NOBODY, Patience, Wait
 from visavis.rpc.work import deadline
 
 log = logging.getLogger("visavis.rpc")
 _HEALTH = "/grpc.health.v1.Health/"
-_TELL_S = 1.0
-_COME_BACK = 50.0  # refused callers who wait as they are asked to; so many a second may come back together
-_LONGEST_PAUSE_S = 4.0
-_READY = 32  # refusals of one kind that are made beforehand, each with another pause
-_key: ContextVar[str] = ContextVar("visavis_key")
-"""Id of the key of the call that runs; set before its handler is handed out."""
-STREAM_SHARE = 4
-"""Of `max_concurrent_rpcs`, a quarter may be streams, beside the calls."""
-
-
-class Gate:
-    """Whether calls may come in: shared by all ports of a server.
-
-    Calls with one request and one answer, and streams, have a limit each: many long streams leave room for calls, and
-    many calls for streams.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.stream_limit = max(1, limit // STREAM_SHARE)
-        self.calls = 0
-        """Calls in progress, the one that asks included; streams apart."""
-        self.streams = 0
-        self.turns = Turns()
-        self.refused: Counter[tuple[str, str]] = Counter()
-        """Refused calls that the log has not told yet, by method and reason."""
-        self.pause_s = LEAST_PAUSE_S
-        """What refused callers are asked to wait, on average: the longer, the more there are."""
-        self._telling = False
-        self._refusing: dict[str, Any] = {}
-        self.closed_because = "is warming up"
-        """Why no call is taken; empty while the server serves."""
-
-    @property
-    def running(self) -> int:
-        """Calls and streams in progress."""
-        return self.calls + self.streams
-
-    def check(self, *, stream: bool) -> None:
-        """Raises `Unavailable` or `Overloaded`."""
-        if self.closed_because:
-            raise Unavailable(f"the server {self.closed_because}; try again in a moment")
-        if self.streams > self.stream_limit if stream else self.calls > self.limit:
-            raise self._too_many(stream=stream)
-
-    def refusing(self, method: str) -> Any:
-        """A handler that refuses a unary call that has just come in, without reading it; None: there may be room."""
-        if self.closed_because:
-            return None
-        if self.calls >= self.limit:
-            why, error = "calls", self._too_many
-        elif self.turns.wait_s(method) > LONGEST_WAIT_S:
-            why, error = "wait", partial(busy, LONGEST_WAIT_S)
-        else:
-            return None
-        self.count_refused(method)
-        handler = self._refusing.get(why)
-        if handler is None:
-            handler = self._refusing[why] = _refusing(error(), self.pause_s)
-        return handler
-
-    def count_refused(self, method: str, reason: str = Overloaded.reason) -> None:
-        """Count it; the log tells of it within a second."""
-        self.refused[method, reason] += 1
-        if not self._telling:
-            self._telling = True
-            asyncio.get_running_loop().call_later(_TELL_S, self._tell)
-
-    def _too_many(self, *, stream: bool = False) -> Overloaded:
-        limit, what = (self.stream_limit, "streams") if stream else (self.limit, "calls")
-        return Overloaded(
-            f"{limit} {what} are in progress already (max_concurrent_rpcs); try again after a pause",
-            metadata={"limit": str(limit)},
-        )
-
-    def _tell(self) -> None:
-        refused, self.refused = self.refused, Counter()
-        # Callers who wait are as many as are refused in a second, times the pause. The root is where it settles.
-        too_many = sum(calls for (_, reason), calls in refused.items() if reason == Overloaded.reason)
-        pause_s = (self.pause_s * too_many / _TELL_S / _COME_BACK) ** 0.5
-        self.pause_s = min(max(LEAST_PAUSE_S, pause_s), _LONGEST_PAUSE_S)
-        self._refusing.clear()
-        self._telling = bool(refused)
-        if self._telling:
-            asyncio.get_running_loop().call_later(_TELL_S, self._tell)
-        for (method, reason), calls in refused.items():
-            log.warning("refused", extra={"fields": {"rpc": method, "reason": reason, "calls": calls}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,221 +38,244 @@ class _Malformed:
     wanted: str
 
 
-@dataclass(slots=True)
-class _Call:
+class _Call(Wait):
     """One call: who makes it, and what the log says of it."""
 
-    method: str
-    metadata: Metadata
-    key: str = ""
-    received_bytes: int = 0
-    code: str = "OK"
-    reason: str = ""
+    __slots__ = ("code", "key", "metadata", "method", "reason", "received_bytes")
+
+    def __init__(self, method: str, metadata: Metadata, key: str) -> None:
+        super().__init__()
+        self.method = method
+        self.metadata = metadata
+        self.key = key
+        self.received_bytes = 0
+        self.code = "OK"
+        self.reason = ""
+
+
+_current: ContextVar[_Call] = ContextVar("visavis_call")
+"""The call that runs; set when its handler is handed out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """One RPC: its handler, wrapped, and what is known of it beforehand."""
+
+    handler: Any
+    is_stream: bool
+    is_open: bool
+    """Anybody may call it, at any time, and it counts nowhere: health."""
 
 
 class Edge:
-    """Wraps every handler of one port; a `grpc.aio.ServerInterceptor` (see below).
+    """The handlers of one port, each wrapped; a `grpc.GenericRpcHandler` (see below).
 
-    `patient` False: the port ends slow callers by itself.
+    Servicers are registered with it as with a server. `patient` False: the port ends slow callers by itself.
     """
 
     def __init__(self, gate: Gate, authenticate: Authenticate, *, patient: bool = True) -> None:
         self._gate = gate
         self._authenticate = authenticate
-        self._patient = patient
-        self._wrapped: dict[str, Any] = {}
+        self._patience = Patience() if patient else None
+        self._methods: dict[str, _Method] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """The handler of a call, wrapped; made once for each method."""
-        method = handler_call_details.method
-        self._gate.turns.arrived += 1
-        wrapped = self._wrapped.get(method)
-        if wrapped is None:
-            handler = await continuation(handler_call_details)
-            if handler is None:
-                return None  # gRPC answers UNIMPLEMENTED
-            wrapped = self._wrapped[method] = self._wrap(method, handler)
-        if not method.startswith(_HEALTH):
-            # Before anything of the request is read: a stranger's message is not worth its memory.
-            try:
-                _key.set(self._authenticate(method, handler_call_details.invocation_metadata or ()))
-            except VisavisError as error:
-                return self._turning_away(method, error)
-            if wrapped.unary_unary is not None:
-                refusing = self._gate.refusing(method)
-                if refusing is not None:
-                    return refusing
-        task = asyncio.current_task()
-        if self._patient and task is not None:
-            waiting = Patience(task)
-            waiting.start()
-            patience.set(waiting)
-        return wrapped
+    def add_generic_rpc_handlers(self, handlers: Iterable[Any]) -> None:
+        """Nothing: the same handlers come by their names, see below."""
 
-    def _turning_away(self, method: str, error: VisavisError) -> Any:
-        """A handler that reads nothing and answers with `error`."""
-        if isinstance(error, Forbidden):
-            call = _Call(method, (), error.metadata.get("key_id", ""), 0, code_of(error).name, error.reason)
-            self._log(call, time.perf_counter(), counted=True)
-        else:
-            self._gate.count_refused(method, error.reason)
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """What the generated `add_…Servicer_to_server` calls with every handler of a service."""
+        for name, handler in handlers.items():
+            self.add(f"/{service}/{name}", handler)
 
-        async def turn_away(_: object, context: Any) -> None:
-            await _abort(context, error)
-
-        return grpc.stream_unary_rpc_method_handler(turn_away)
-
-    def _wrap(self, method: str, handler: Any) -> Any:
-        behaviour: Any = next(
-            value
-            for value in (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
-            if value is not None
-        )
-        receive = self._stream if handler.request_streaming else self._message
+    def add(self, method: str, handler: Any) -> None:
+        """One handler by its path."""
         is_stream = handler.request_streaming or handler.response_streaming
-
-        async def answer(request: Any, context: Any) -> Any:
-            async with self._around(method, context, is_stream) as call:
-                message = receive(request, call)
-                if not (is_stream or method.startswith(_HEALTH)):
-                    await self._gate.turns.take(method, deadline.get())
-                response = await behaviour(message, context)
-            waiting = patience.get()
-            if waiting is not None:
-                waiting.start()
-            return response
-
-        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with self._around(method, context, is_stream) as call:
-                waiting = patience.get()
-                async for response in behaviour(receive(request, call), context):
-                    self._still_good(call)
-                    if waiting is None:
-                        yield response
-                        continue
-                    waiting.start()
-                    yield response
-                    waiting.stop()
-
+        is_open = method.startswith(_HEALTH)
         make: Any = {
             (False, False): grpc.unary_unary_rpc_method_handler,
             (False, True): grpc.unary_stream_rpc_method_handler,
             (True, False): grpc.stream_unary_rpc_method_handler,
             (True, True): grpc.stream_stream_rpc_method_handler,
         }[handler.request_streaming, handler.response_streaming]
-        return make(
-            stream if handler.response_streaming else answer,
+        wrap = self._streaming if handler.response_streaming else self._answering
+        wrapped = make(
+            wrap(handler, is_stream=is_stream, is_open=is_open),
             request_deserializer=_parser(handler.request_deserializer),
-            response_serializer=handler.response_serializer,
+            response_serializer=_writer(handler.response_serializer),
         )
+        self._methods[method] = _Method(wrapped, is_stream, is_open)
 
-    @staticmethod
-    def _message(request: Any, call: _Call) -> Any:
-        if isinstance(request, _Malformed):
-            raise InvalidInput(f"the request is not a valid protobuf message for {request.wanted}")
-        call.received_bytes += request.ByteSize()
-        return request
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """The handler for a call that has just come in; None: there is no such method (gRPC says UNIMPLEMENTED)."""
+        name = handler_call_details.method
+        method = self._methods.get(name)
+        if method is None:
+            return None
+        self._gate.turns.arrived += 1
+        metadata, key = handler_call_details.invocation_metadata or (), ""
+        if not method.is_open:
+            # Before anything of the request is read: a stranger's message is not worth its memory.
+            try:
+                key = self._authenticate(name, metadata)
+            except VisavisError as error:
+                return self._turning_away(name, error)
+            if not method.is_stream:
+                refusing = self._gate.refusing(name)
+                if refusing is not None:
+                    return refusing
+        call = _Call(name, metadata, key)
+        if self._patience is not None:
+            self._patience.watch(call)
+        _current.set(call)
+        return method.handler
 
-    async def _stream(self, requests: AsyncIterator[Any], call: _Call) -> AsyncIterator[Any]:
+    def _turning_away(self, method: str, error: VisavisError) -> Any:
+        """A handler that reads nothing and answers with `error`."""
+        if isinstance(error, Forbidden):
+            call = _Call(method, (), error.metadata.get("key_id", ""))
+            call.code, call.reason = code_of(error).name, error.reason
+            self._tell(call, time.perf_counter())
+        else:
+            self._gate.count_refused(method, error.reason)
+
+        async def turn_away(_: object, context: Any) -> None:
+            await abort(context, error)
+
+        return grpc.stream_unary_rpc_method_handler(turn_away)
+
+    def _answering(self, handler: Any, *, is_stream: bool, is_open: bool) -> Any:
+        """What answers with one message."""
+        behaviour: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
+        gate = self._gate
+
+        async def answer(request: Any, context: Any) -> Any:
+            call, began = self._begin(is_stream, is_open)
+            try:
+                if not is_open:
+                    until = self._admit(context, is_stream)
+                if is_stream:
+                    request = self._requests(request, call, is_open)
+                else:
+                    _count(request, call)
+                    if not is_open:
+                        await gate.turns.take(call.method, until)
+                response = await behaviour(request, context)
+                if self._patience is not None:
+                    call.since = time.monotonic()
+                return response
+            except BaseException as error:
+                await self._fail(call, context, error)
+                raise
+            finally:
+                self._end(call, began, is_stream, is_open)
+
+        return answer
+
+    def _streaming(self, handler: Any, *, is_stream: bool, is_open: bool) -> Any:
+        """What answers with a stream of messages."""
+        behaviour: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream
+
+        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+            call, began = self._begin(is_stream, is_open)
+            try:
+                if not is_open:
+                    self._admit(context, is_stream)
+                if handler.request_streaming:
+                    request = self._requests(request, call, is_open)
+                else:
+                    _count(request, call)
+                async for response in behaviour(request, context):
+                    if not is_open:
+                        self._still_good(call)
+                    if self._patience is not None:
+                        call.since = time.monotonic()
+                    yield response
+                    call.since = NOBODY
+            except BaseException as error:
+                await self._fail(call, context, error)
+                raise
+            finally:
+                self._end(call, began, is_stream, is_open)
+
+        return stream
+
+    async def _requests(self, requests: AsyncIterator[Any], call: _Call, is_open: bool) -> AsyncIterator[Any]:
         async for request in requests:
-            self._still_good(call)
-            yield self._message(request, call)
+            if not is_open:
+                self._still_good(call)
+            _count(request, call)
+            yield request
 
     def _still_good(self, call: _Call) -> None:
         """A stream may outlive its key: one that was revoked does nothing more."""
-        if not call.method.startswith(_HEALTH):
-            self._authenticate(call.method, call.metadata)
+        self._authenticate(call.method, call.metadata)
 
-    @asynccontextmanager
-    async def _around(self, method: str, context: Any, is_stream: bool) -> AsyncIterator[_Call]:
-        call = _Call(method, context.invocation_metadata() or ())
-        began = time.perf_counter()
-        counted = not method.startswith(_HEALTH)
-        waiting = patience.get()
-        if waiting is not None:
-            waiting.stop()
-        self._gate.calls += counted and not is_stream
-        self._gate.streams += counted and is_stream
-        try:
-            if counted:
-                call.key = _key.get()
-                self._admit(context, is_stream)
-            yield call
-        except VisavisError as error:
-            call.code, call.reason = code_of(error).name, error.reason
-            await _abort(context, error, self._gate.pause_s)
-        except asyncio.CancelledError:
-            call.code = "CANCELLED"
-            raise
-        except grpc.aio.AbortError:
-            call.code = "ABORTED_BY_SERVICE"  # reflection sets its own codes
-            raise
-        except Exception:
-            call.code, call.reason = "INTERNAL", "INTERNAL"
-            log.exception("failed", extra={"fields": {"rpc": method}})
-            await _abort(context, VisavisError("an internal error; the server's log says more"))
-        finally:
-            self._gate.calls -= counted and not is_stream
-            self._gate.streams -= counted and is_stream
-            if call.reason == Overloaded.reason:
-                self._gate.count_refused(method)
-            else:
-                self._log(call, began, counted)
+    def _begin(self, is_stream: bool, is_open: bool) -> tuple[_Call, float]:
+        call = _current.get()
+        call.since = NOBODY
+        if is_open:
+            pass
+        elif is_stream:
+            self._gate.streams += 1
+        else:
+            self._gate.calls += 1
+        return call, time.perf_counter()
 
-    def _admit(self, context: Any, is_stream: bool) -> None:
+    def _admit(self, context: Any, is_stream: bool) -> float | None:
+        """Let a call in that is counted already; answers its deadline, monotonic."""
         self._gate.check(stream=is_stream)
         left = context.time_remaining()
-        if left is not None and left <= 0:
+        if left is None:
+            until = None
+        elif left <= 0:
             raise DeadlineExceeded("the deadline passed before the call began; give more time")
-        deadline.set(None if left is None else time.monotonic() + left)
+        else:
+            until = time.monotonic() + left
+        deadline.set(until)
+        return until
 
-    @staticmethod
-    def _log(call: _Call, began: float, counted: bool) -> None:
-        fields: dict[str, object] = {
-            "rpc": call.method,
-            "code": call.code,
-            "ms": round((time.perf_counter() - began) * 1000, 3),
-            "received_bytes": call.received_bytes,
-        }
-        if call.reason:
-            fields["reason"] = call.reason
-        if call.key:
-            fields["key"] = call.key
-        log.log(logging.INFO if counted else logging.DEBUG, "call", extra={"fields": fields})
+    async def _fail(self, call: _Call, context: Any, error: BaseException) -> None:
+        """Tell the caller of an error by the one table; what is none of ours to tell goes on as it is."""
+        if isinstance(error, VisavisError):
+            call.code, call.reason = code_of(error).name, error.reason
+            await abort(context, error, self._gate.pause_s)
+        elif isinstance(error, asyncio.CancelledError):
+            call.code = "CANCELLED"
+        elif isinstance(error, grpc.aio.AbortError):
+            call.code = "ABORTED_BY_SERVICE"  # reflection sets its own codes
+        elif isinstance(error, Exception):
+            call.code, call.reason = "INTERNAL", "INTERNAL"
+            log.error("failed", exc_info=error, extra={"fields": {"rpc": call.method}})
+            await abort(context, VisavisError("an internal error; the server's log says more"))
+
+    def _end(self, call: _Call, began: float, is_stream: bool, is_open: bool) -> None:
+        if is_open:
+            pass
+        elif is_stream:
+            self._gate.streams -= 1
+        else:
+            self._gate.calls -= 1
+        if call.reason == Overloaded.reason:
+            self._gate.count_refused(call.method)
+        else:
+            self._tell(call, began, logging.DEBUG if is_open else logging.INFO)
+
+    def _tell(self, call: _Call, began: float, level: int = logging.INFO) -> None:
+        if log.isEnabledFor(level):
+            ms = round((time.perf_counter() - began) * 1000, 3)
+            self._gate.lines.add(level, call.method, call.code, ms, call.received_bytes, call.reason, call.key)
 
 
 # Registered and not subclassed: the class is abstract and empty, and its type is another in each set of stubs.
-_Interceptor: Any = grpc.aio.ServerInterceptor
-_Interceptor.register(Edge)
+_Handler: Any = grpc.GenericRpcHandler
+_Handler.register(Edge)
 
 
-def _refusing(refusal: Overloaded, pause_s: float) -> Any:
-    """A handler whose answers are ready, several, for each asks for a pause of another length."""
-    ready = cycle([_end_of(refusal, pause_s) for _ in range(_READY)])
-
-    async def refuse(_: object, context: Any) -> None:
-        await context.abort(*next(ready))
-
-    return grpc.stream_unary_rpc_method_handler(refuse)
-
-
-async def _abort(context: Any, error: VisavisError, pause_s: float = LEAST_PAUSE_S) -> None:
-    await context.abort(*_end_of(error, pause_s))
-
-
-def _end_of(error: VisavisError, pause_s: float) -> tuple[grpc.StatusCode, str, Any]:
-    """Code, details and trailers of a call that ends with an error."""
-    told = to_status(error, pause_s)
-    status: Any = rpc_status.to_status(told)
-    trailers = status.trailing_metadata
-    retry = error_details_pb2.RetryInfo()
-    if any(detail.Unpack(retry) for detail in reversed(told.details)):
-        trailers = (*trailers, (PUSHBACK_KEY, str(retry.retry_delay.ToMilliseconds())))
-    return status.code, status.details, trailers
+def _count(request: Any, call: _Call) -> None:
+    """Count a message, or say that it is none."""
+    if isinstance(request, _Malformed):
+        raise InvalidInput(f"the request is not a valid protobuf message for {request.wanted}")
+    call.received_bytes += request.ByteSize()
 
 
 def _parser(parse: Callable[[bytes], Message] | None) -> Callable[[bytes], Message | _Malformed] | None:
@@ -362,4 +294,15 @@ def _parser(parse: Callable[[bytes], Message] | None) -> Callable[[bytes], Messa
     return parse_or_mark
 
 
-__all__ = ["Edge", "Gate"]
+def _writer(write: Callable[[Message], bytes] | None) -> Callable[[Message | bytes], bytes] | None:
+    """Write a message; bytes are one that is written already."""
+    if write is None:
+        return None
+
+    def write_or_pass(message: Message | bytes) -> bytes:
+        return message if isinstance(message, bytes) else write(message)
+
+    return write_or_pass
+
+
+__all__ = ["Edge"]

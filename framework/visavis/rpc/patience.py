@@ -1,39 +1,69 @@
 """How long a caller over gRPC may take to send his request, or to take his answer: nobody holds a place for ever.
 
-gRPC runs each call in a task of its own, which ends when the answer has left. HTTP has time-outs of its own, and runs
-many calls in the task of their connection; it begins none of these.
+gRPC runs each call in a task of its own, which ends when the answer has left. A look around now and then ends those
+that have waited too long; a timer for each wait would cost more than the rest of it. HTTP has time-outs of its own, and
+runs many calls in the task of their connection; none of those is watched here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar
+import math
+import time
+from typing import Any
 
 LONGEST_S = 30.0
 """For one message, in either direction."""
 
+_LOOK_S = 1.0
+_LOOKS = 4  # at least, in the longest time
+NOBODY = math.inf
+"""A time that never comes: nobody is waited for."""
+
+
+class Wait:
+    """One call that may have to wait for its caller."""
+
+    __slots__ = ("since", "task")
+
+    def __init__(self) -> None:
+        self.since = NOBODY
+        """Since when it is the caller's part, monotonic."""
+        self.task: asyncio.Task[Any] | None = None
+
 
 class Patience:
-    """Ends the task it is made in when the caller takes too long."""
+    """Ends the tasks of calls whose callers take too long. For one event loop."""
 
-    def __init__(self, task: asyncio.Task[object]) -> None:
-        self._task = task
-        self._timer: asyncio.TimerHandle | None = None
-        task.add_done_callback(lambda _: self.stop())
+    def __init__(self) -> None:
+        self._watched: list[Wait] = []
+        self._looking = False
 
-    def start(self) -> None:
-        """It is the caller's part now."""
-        self.stop()
-        self._timer = asyncio.get_running_loop().call_later(LONGEST_S, self._task.cancel)
+    def watch(self, wait: Wait) -> None:
+        """Watch it until the running task ends; it waits from now on."""
+        wait.task, wait.since = asyncio.current_task(), time.monotonic()
+        self._watched.append(wait)
+        if not self._looking:
+            self._looking = True
+            self._look_later()
 
-    def stop(self) -> None:
-        """The caller has done it."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _look_later(self) -> None:
+        asyncio.get_running_loop().call_later(min(_LOOK_S, LONGEST_S / _LOOKS), self._look)
+
+    def _look(self) -> None:
+        too_long = time.monotonic() - LONGEST_S
+        left = []
+        for wait in self._watched:
+            if wait.task is None or wait.task.done():
+                continue
+            left.append(wait)
+            if wait.since <= too_long:
+                wait.since = NOBODY
+                wait.task.cancel()
+        self._watched = left
+        self._looking = bool(left)
+        if self._looking:
+            self._look_later()
 
 
-patience: ContextVar[Patience | None] = ContextVar("visavis_patience", default=None)
-"""Of the call that runs; None for one that did not come over gRPC."""
-
-__all__ = ["LONGEST_S", "Patience", "patience"]
+__all__ = ["LONGEST_S", "NOBODY", "Patience", "Wait"]

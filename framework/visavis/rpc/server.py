@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from visavis.api.v1 import (
     admin_service_pb2_grpc,
@@ -30,7 +30,8 @@ from visavis.api.v1 import (
 from visavis.config import Settings
 from visavis.rpc.address import join
 from visavis.rpc.auth import Authenticate, by_keys, owner_key
-from visavis.rpc.edge import Edge, Gate
+from visavis.rpc.edge import Edge
+from visavis.rpc.gate import Gate
 from visavis.rpc.health import Health
 from visavis.rpc.http.listen import http_from
 from visavis.rpc.jobs import Jobs
@@ -76,6 +77,7 @@ _READING = {"MessageService", "PluginService", "RecommendationService", "Segment
 """Services that go on when the store takes no more writes."""
 
 _add_health: _Register = health_pb2_grpc.add_HealthServicer_to_server
+_add_reflection: _Register = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
 _METADATA_BYTES = 16 * 1024
 PATIENCE = {
     # A client that vanished without a word is asked whether it is there, with calls under way or without.
@@ -158,6 +160,7 @@ class Server:
         await asyncio.gather(*(one.stop(grace) for one in (*self._servers, *sites)))
         await self._jobs.stop()
         await self._work.close()
+        self._gate.lines.write()
         log.info("stopped")
 
     async def _open_ports(self) -> None:
@@ -187,8 +190,12 @@ class Server:
     def _make(self, authenticate: Authenticate, *, reflect: bool) -> grpc.aio.Server:
         size = self._settings["max_message_mb"] << 20
         edge: Any = Edge(self._gate, authenticate)
+        self._register(edge)
+        if reflect:
+            names = [f"{PACKAGE}.{name}" for name, _, _ in SERVICES]
+            every = [*names, health.SERVICE_NAME, reflection.SERVICE_NAME]
+            _add_reflection(reflection.aio.ReflectionServicer(every), edge)
         server = grpc.aio.server(
-            interceptors=[edge],
             # No `maximum_concurrent_rpcs`: it counts calls whose callers do not take their answers, for as long as they
             # like, and so lets one of them shut out all others. The gate counts those that have something to do.
             options=[
@@ -206,17 +213,14 @@ class Server:
                 *PATIENCE.items(),
             ],
         )
-        self._register(server)
-        if reflect:
-            names = [f"{PACKAGE}.{name}" for name, _, _ in SERVICES]
-            reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        server.add_generic_rpc_handlers((edge,))
         return server
 
-    def _register(self, server: Any) -> None:
-        """Put every service into `server`, or into what collects their handlers."""
+    def _register(self, registry: Any) -> None:
+        """Put every service into what collects their handlers."""
         for _, servicer, register in SERVICES:
-            register(servicer(self._shared), server)
-        _add_health(self._health, server)
+            register(servicer(self._shared), registry)
+        _add_health(self._health, registry)
 
     def _make_health(self) -> Health:
         names = {name: f"{PACKAGE}.{name}" for name, _, _ in SERVICES}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import grpc
-from google.protobuf import json_format
+from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
@@ -50,7 +50,7 @@ class Collector:
 
 @dataclass(frozen=True, slots=True)
 class _Details:
-    """The part of `grpc.HandlerCallDetails` that an interceptor reads."""
+    """The part of `grpc.HandlerCallDetails` that the edge reads."""
 
     method: str
     invocation_metadata: Metadata
@@ -59,13 +59,8 @@ class _Details:
 class Context:
     """The part of `grpc.aio.ServicerContext` that the edge and our servicers use."""
 
-    def __init__(self, metadata: Metadata, timeout_s: float | None) -> None:
-        self._metadata = metadata
+    def __init__(self, timeout_s: float | None) -> None:
         self._until = None if timeout_s is None else time.monotonic() + timeout_s
-
-    def invocation_metadata(self) -> Metadata:
-        """The headers of the request, names in lower case."""
-        return self._metadata
 
     def time_remaining(self) -> float | None:
         """Seconds that the caller still waits; None: as long as it takes."""
@@ -86,12 +81,12 @@ class Calls:
         self._edge = edge
         self._work = work
         self._limit = limit
-        self._unary = {
-            method: grpc.unary_unary_rpc_method_handler(self._answering(handler))
-            for method, handler in handlers.items()
-            if not (handler.request_streaming or handler.response_streaming)
-        }
-        self.streaming = set(handlers) - set(self._unary)
+        self._unary = set[str]()
+        for method, handler in handlers.items():
+            if not (handler.request_streaming or handler.response_streaming):
+                edge.add(method, grpc.unary_unary_rpc_method_handler(self._answering(method, handler)))
+                self._unary.add(method)
+        self.streaming = set(handlers) - self._unary
         """Paths of calls that only gRPC answers."""
 
     def __contains__(self, method: str) -> bool:
@@ -101,12 +96,12 @@ class Calls:
         self, method: str, body: Body, metadata: Metadata, timeout_s: float | None, let_in: Callable[[], None]
     ) -> bytes:
         """The body of the answer. `let_in` is told before anything of the body is read. Raises `Failed`."""
-        context = Context(metadata, timeout_s)
+        context = Context(timeout_s)
         try:
             # gRPC ends a call whose deadline has passed by itself; here it is done by hand.
             async with asyncio.timeout(timeout_s):
                 details = cast("grpc.HandlerCallDetails", _Details(method, metadata))
-                handler = await self._edge.intercept_service(self._find, details)
+                handler = self._edge.service(details)
                 # The edge refuses with a handler that reads no request, which for gRPC is one of a stream. Nor is
                 # anything read here then: who has no key, or comes on top of too many, is answered by his head.
                 if handler.unary_unary is None:
@@ -117,21 +112,26 @@ class Calls:
         except TimeoutError:
             raise Failed(to_status(DeadlineExceeded("the deadline passed before the answer was there"))) from None
 
-    async def _find(self, details: grpc.HandlerCallDetails) -> Any:
-        return self._unary[details.method]
-
-    def _answering(self, handler: Any) -> Callable[[Body, Context], Any]:
+    def _answering(self, method: str, handler: Any) -> Callable[[Body, Context], Any]:
         """The behaviour of a handler, from the body of a request to the body of its answer."""
         make = handler.request_deserializer.__self__
+        called = descriptor_pool.Default().FindMethodByName(method.removeprefix("/").replace("/", "."))
+        answer_type = message_factory.GetMessageClass(called.output_type)
 
         async def answer(body: Body, context: Context) -> bytes:
             request = await body.message(handler.request_deserializer, make)
             response = await handler.unary_unary(request, context)
-            size = response.ByteSize()
+            ready = isinstance(response, bytes)  # a message that the servicer has written itself
+            size = len(response) if ready else response.ByteSize()
             if size > self._limit:
                 raise too_large("the answer", self._limit)
-            write = _to_json if body.content_type == JSON else handler.response_serializer
-            return write(response) if size <= _INLINE_BYTES else await self._work.call(write, response)
+
+            def write() -> bytes:
+                if body.content_type == JSON:
+                    return _to_json(answer_type.FromString(response) if ready else response)
+                return cast("bytes", response if ready else handler.response_serializer(response))
+
+            return write() if size <= _INLINE_BYTES else await self._work.call(write)
 
         return answer
 
