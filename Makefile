@@ -23,8 +23,8 @@ lint: $(VENV)/.dev ## style, format and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/.bench ## our speed beside our peers', in one run; QUICK=1 ends within a minute
-	@$(BIN)/python -m tests.bench
+bench: $(VENV)/.bench ## our speed beside our peers', in one run; QUICK=1 ends within a minute; ARGS="building --size M"
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 soak: $(VENV)/.dev ## the long trials: kills, damage, full disks, load, huge imports; ARGS="kills --seed 2" for some of them
 	@$(BIN)/python -m tests.soak $(ARGS)
