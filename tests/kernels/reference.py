@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -224,6 +225,14 @@ def place_rows(group: Array, free: Array) -> Array:
     return np.array(places, np.int64)
 
 
+def text_hashes(data: Array, begins: Array, ends: Array) -> Array:
+    halves = [
+        hashlib.md5(data[begin:end].tobytes(), usedforsecurity=False).digest()[8:]
+        for begin, end in zip(begins, ends, strict=True)
+    ]
+    return np.array([int.from_bytes(half, "little") for half in halves], np.uint64)
+
+
 __all__ = [
     "adjusted_cosine_top_k",
     "build_csr",
@@ -235,6 +244,7 @@ __all__ = [
     "match_returns",
     "place_rows",
     "score_items",
+    "text_hashes",
     "top_n",
     "transpose",
 ]

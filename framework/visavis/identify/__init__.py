@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from visavis.config import Settings
 from visavis.errors import NotFound
-from visavis.identify.checks import shorten
+from visavis.identify.batches import InteractionBatch, check_batch
+from visavis.identify.checks import Violations, check_request_id, shorten
 from visavis.identify.paging import page_of
-from visavis.identify.recording import record_operation, to_result
+from visavis.identify.recording import Recorded, check_interactions, record_operation, to_result
 from visavis.identify.upserting import (
     consent_operation,
     upsert_customers_operation,
@@ -53,13 +54,21 @@ class Identify:
         An interaction whose id is already known is counted and not recorded again. Raises `InvalidInput` naming
         every wrong field; a time more than `future_tolerance_minutes` ahead is wrong, one that is late is not.
         """
-        operation = record_operation(self._live, interactions, self._settings, request_id, self._registry)
-        return to_result(self._store.writer.run(operation))
+        return to_result(self._store.writer.run(self._recording(interactions, request_id)))
 
     def record_soon(self, interactions: Sequence[Interaction], *, request_id: str = "") -> Future[RecordResult]:
         """As `record`, without waiting: checked at once, the future answers after the commit."""
-        operation = record_operation(self._live, interactions, self._settings, request_id, self._registry)
-        return self._submit(operation, to_result)
+        return self._submit(self._recording(interactions, request_id), to_result)
+
+    def record_batch_soon(self, batch: InteractionBatch, *, request_id: str = "") -> Future[RecordResult] | None:
+        """As `record_soon`, by columns, at a fraction of the cost. None: something is wrong, and nothing was done;
+        `record_soon` of the same rows says what."""
+        checked = check_batch(batch, self._settings)
+        bad = Violations()
+        check_request_id(bad, request_id)
+        if checked is None or bad:
+            return None
+        return self._submit(record_operation(self._live, checked, request_id, self._registry), to_result)
 
     def import_file(
         self,
@@ -151,6 +160,13 @@ class Identify:
     def set_consent_soon(self, customer: CustomerRef, consent: Consent, *, request_id: str = "") -> Future[None]:
         """As `set_consent`, without waiting: checked at once, the future answers after the commit."""
         return self._submit(consent_operation(self._live, customer, consent, request_id), lambda _: None)
+
+    def _recording(self, interactions: Sequence[Interaction], request_id: str) -> Operation[Recorded]:
+        bad = Violations()
+        check_request_id(bad, request_id)
+        bad.check()
+        checked = check_interactions(interactions, self._settings)
+        return record_operation(self._live, checked, request_id, self._registry)
 
     def _submit(self, operation: Operation[S], translate: Callable[[S], T]) -> Future[T]:
         """Queue an operation; what it answers after its commit, translated."""

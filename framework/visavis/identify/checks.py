@@ -22,6 +22,13 @@ LONGEST_TEXT = 2_000
 MOST_ATTRIBUTES = 100
 MOST_TEXTS = 1_000
 LARGEST_MINOR_UNITS = 2**53
+LARGEST_QUANTITY = 1e9
+LARGEST_RATING = 1e6
+RATING = "rating"
+NEEDS_ITEM = frozenset({"purchase", "return", RATING, "like", "skip"})
+"""Kinds that are about an item."""
+CARD_KINDS = frozenset({"payment_token", "card", "card_number", "pan"})
+"""Kinds of identifiers that are not taken when they look like a card's number."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -110,7 +117,7 @@ def check_identifier(bad: Violations, field: str, identifier: object) -> Identif
         bad.add(f"{field}.kind", "is `customer`; give the customer id itself instead of an identifier")
         return None
     digits = re.sub(r"[ -]", "", value)
-    if kind in {"payment_token", "card", "card_number", "pan"} and re.fullmatch(r"\d{13,19}", digits) and _luhn(digits):
+    if kind in CARD_KINDS and re.fullmatch(r"\d{13,19}", digits) and _luhn(digits):
         bad.add(
             f"{field}.value", "looks like a card number, which is never stored; give the token of your payment provider"
         )
@@ -253,12 +260,17 @@ def _luhn(digits: str) -> bool:
 
 
 __all__ = [
+    "CARD_KINDS",
     "EPOCH",
     "LARGEST_MINOR_UNITS",
+    "LARGEST_QUANTITY",
+    "LARGEST_RATING",
     "LONGEST_ID",
     "LONGEST_TEXT",
     "MOST_ATTRIBUTES",
     "MOST_TEXTS",
+    "NEEDS_ITEM",
+    "RATING",
     "Violations",
     "check_attributes",
     "check_count",

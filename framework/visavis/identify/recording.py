@@ -6,26 +6,28 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.config import Settings
 from visavis.identify.checks import (
+    EPOCH,
+    LARGEST_QUANTITY,
+    LARGEST_RATING,
+    NEEDS_ITEM,
+    RATING,
     Violations,
     check_customer,
     check_id,
     check_money,
     check_number,
-    check_request_id,
     check_time,
     check_values,
     check_word,
 )
 from visavis.live import Live
-from visavis.live.base import basket_of_day
-from visavis.live.histories import LateRow
 from visavis.live.state import now_us
 from visavis.model import CustomerRef, Interaction, RecordResult
 from visavis.plugin import InteractionsRecorded, Registry
@@ -34,12 +36,14 @@ from visavis.store.interactions import InteractionColumns, insert_interactions, 
 
 MOST_INTERACTIONS = 10_000
 """In one call; more go in several calls, or through the stream."""
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Checked:
-    """Interactions by column, as the caller gave them, checked."""
+class CheckedRows:
+    """Interactions that are good, by column; each has an id and a time. `given` as the caller sent them."""
 
+    given: Sequence[Interaction]
     ids: list[str]
     hashes: NDArray[np.uint64]
     customers: list[CustomerRef | None]
@@ -55,17 +59,69 @@ class _Checked:
     decisions: list[str]
     reverses: list[str]
 
+    @property
+    def count(self) -> int:
+        return len(self.ids)
+
+    def content(self) -> object:
+        """What was asked: equal for equal requests, be they by rows or by columns."""
+        return (
+            [one.interaction_id for one in self.given],
+            self.customers,
+            self.items,
+            self.kinds,
+            [None if at is None else (at - EPOCH) // _MICROSECOND for at in (one.occurred_at for one in self.given)],
+            self.quantities.tolist(),
+            self.amounts.tolist(),
+            self.currencies,
+            self.ratings.tolist(),
+            self.orders,
+            self.touchpoints,
+            self.decisions,
+            self.reverses,
+        )
+
+    def encode(self, tx: Transaction, live: Live) -> InteractionColumns:
+        """Within a transaction: the rows that are new, with codes for what they name."""
+        keep = np.flatnonzero(live.known_ids.is_new(tx, self.ids, self.hashes))
+        places = keep.tolist()
+        # Kinds first: the one step that may refuse comes before anything is made.
+        kinds = live.kinds.encode(tx, [self.kinds[place] for place in places], places)
+        now = now_us()
+
+        def pick(texts: Sequence[str]) -> list[str]:
+            return [texts[place] for place in places]
+
+        orders, reverses = pick(self.orders), pick(self.reverses)
+        return InteractionColumns(
+            interaction_id=pick(self.ids),
+            id_hash=self.hashes[keep],
+            identity=live.identities.encode(tx, [self.customers[place] for place in places], now),
+            item=live.catalog.encode(tx, pick(self.items), now),
+            kind=kinds,
+            occurred_at=self.times[keep],
+            quantity=self.quantities[keep],
+            amount=self.amounts[keep],
+            currency=pick(self.currencies),
+            rating=self.ratings[keep],
+            order_id=orders,
+            touchpoint=pick(self.touchpoints),
+            decision_id=pick(self.decisions),
+            reverses_id=reverses,
+            basket=np.array([text_hash(order) >> 1 if order else -1 for order in orders], dtype=np.int64),
+            reverses=np.array([text_hash(one) if one else 0 for one in reverses], dtype=np.uint64),
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
-    """What a transaction wrote, for memory."""
+class Recorded:
+    """What a transaction wrote; `rows` None: nothing."""
 
     answer: dict[str, Any]
     rows: InteractionColumns | None
-    sequence: int
 
 
-def check_interactions(interactions: Sequence[Interaction], settings: Settings) -> _Checked:
+def check_interactions(interactions: Sequence[Interaction], settings: Settings) -> CheckedRows:
     """Check a batch whole. Raises `InvalidInput` naming every field that is wrong (at most 100)."""
     bad = Violations()
     now = datetime.now(UTC)
@@ -88,16 +144,20 @@ def check_interactions(interactions: Sequence[Interaction], settings: Settings) 
         items.append("" if one.item_id is None else check_id(bad, f"{at}.item_id", one.item_id))
         kinds.append(check_word(bad, f"{at}.kind", one.kind))
         times[place] = check_time(bad, f"{at}.occurred_at", one.occurred_at, now=now, tolerance=tolerance)
-        quantities[place] = check_number(bad, f"{at}.quantity", one.quantity, minimum=0, maximum=1e9, above=True)
+        quantities[place] = check_number(
+            bad, f"{at}.quantity", one.quantity, minimum=0, maximum=LARGEST_QUANTITY, above=True
+        )
         money = check_money(bad, f"{at}.amount", one.amount)
         currencies.append("" if money is None else money.currency)
         if money is not None:
             amounts[place] = money.minor_units
         if one.rating is not None:
-            ratings[place] = check_number(bad, f"{at}.rating", one.rating, minimum=-1e6, maximum=1e6)
-        if (one.rating is not None) != (one.kind == "rating"):
+            ratings[place] = check_number(
+                bad, f"{at}.rating", one.rating, minimum=-LARGEST_RATING, maximum=LARGEST_RATING
+            )
+        if (one.rating is not None) != (one.kind == RATING):
             bad.add(f"{at}.rating", "belongs to the kind `rating`, and that kind needs it")
-        if one.kind in {"purchase", "return", "rating", "like", "skip"} and not one.item_id:
+        if one.kind in NEEDS_ITEM and not one.item_id:
             bad.add(f"{at}.item_id", f"is empty; the kind `{one.kind}` is about an item")
         texts.append(
             (
@@ -112,7 +172,8 @@ def check_interactions(interactions: Sequence[Interaction], settings: Settings) 
     bad.check()
     orders, touchpoints, decisions, reverses = ([row[column] for row in texts] for column in range(4))
     hashes = np.array([text_hash(interaction_id) for interaction_id in ids], dtype=np.uint64)
-    return _Checked(
+    return CheckedRows(
+        tuple(interactions),
         ids,
         hashes,
         customers,
@@ -130,116 +191,68 @@ def check_interactions(interactions: Sequence[Interaction], settings: Settings) 
     )
 
 
-def record_operation(
-    live: Live,
-    interactions: Sequence[Interaction],
-    settings: Settings,
-    request_id: str,
-    registry: Registry,
-) -> Operation[_Recorded]:
-    """The writer's part of recording a batch: all of it or nothing."""
-    bad = Violations()
-    check_request_id(bad, request_id)
-    bad.check()
-    checked = check_interactions(interactions, settings)
+class Checked(Protocol):
+    """A batch in which nothing is wrong, by rows or by columns."""
 
-    def apply(tx: Transaction) -> _Recorded:
+    @property
+    def count(self) -> int: ...
+
+    def content(self) -> object:
+        """What was asked: equal for equal requests, be they by rows or by columns."""
+
+    def encode(self, tx: Transaction, live: Live) -> InteractionColumns:
+        """Within a transaction: the rows that are new, with codes for what they name."""
+
+
+def record_operation(live: Live, checked: Checked, request_id: str, registry: Registry) -> Operation[Recorded]:
+    """The writer's part of recording a batch: all of it or nothing."""
+    content = checked.content() if request_id else None
+
+    def apply(tx: Transaction) -> Recorded:
         written: list[InteractionColumns] = []
 
         def work() -> dict[str, Any]:
-            rows = _encode(tx, live, checked)
-            insert_interactions(tx, rows, now_us())
-            written.append(rows)
+            rows = checked.encode(tx, live)
             recorded = len(rows.interaction_id)
-            return {"recorded": recorded, "already_known": len(checked.ids) - recorded}
+            if recorded:
+                insert_interactions(tx, rows, now_us())
+                live.intake.add(tx, rows)
+                written.append(rows)
+            return {"recorded": recorded, "already_known": checked.count - recorded}
 
-        answer, _ = live.known_requests.once(tx, request_id, "record", tuple(interactions), work)
-        return _Recorded(answer, written[0] if written else None, tx.sequence)
+        answer, _ = live.known_requests.once(tx, request_id, "record", content, work)
+        return Recorded(answer, written[0] if written else None)
 
-    def committed(result: _Recorded) -> None:
-        if result.rows is not None and len(result.rows.interaction_id):
-            _apply(live, result.rows, result.sequence, registry)
+    def committed(result: Recorded) -> None:
+        if result.rows is not None and registry.observes_interactions:
+            _tell(live, result.rows, registry)
 
-    return Operation(apply, rows=len(checked.ids), committed=committed)
+    return Operation(apply, rows=checked.count, committed=committed)
 
 
-def to_result(recorded: _Recorded) -> RecordResult:
+def to_result(recorded: Recorded) -> RecordResult:
     """The answer to the caller."""
     return RecordResult(**recorded.answer)
 
 
-def _encode(tx: Transaction, live: Live, checked: _Checked) -> InteractionColumns:
-    new = live.known_ids.is_new(tx, checked.ids, checked.hashes)
-    keep = np.flatnonzero(new)
-    places = keep.tolist()
-    # Kinds first: the one step that may refuse comes before anything is made.
-    kinds = live.kinds.encode(tx, [checked.kinds[place] for place in places], places)
-    now = now_us()
-
-    def pick(texts: Sequence[str]) -> list[str]:
-        return [texts[place] for place in places]
-
-    return InteractionColumns(
-        interaction_id=pick(checked.ids),
-        id_hash=checked.hashes[keep],
-        identity=live.identities.encode(tx, [checked.customers[place] for place in places], now),
-        item=live.catalog.encode(tx, pick(checked.items), now),
-        kind=kinds,
-        occurred_at=checked.times[keep],
-        quantity=checked.quantities[keep],
-        amount=checked.amounts[keep],
-        currency=pick(checked.currencies),
-        rating=checked.ratings[keep],
-        order_id=pick(checked.orders),
-        touchpoint=pick(checked.touchpoints),
-        decision_id=pick(checked.decisions),
-        reverses_id=pick(checked.reverses),
-    )
-
-
-def _apply(live: Live, rows: InteractionColumns, sequence: int, registry: Registry) -> None:
-    live.known_ids.add(rows.id_hash)
-    owners = live.identities.owners
-    customers = np.where(rows.identity >= 0, owners[rows.identity] if len(owners) else -1, -1).astype(np.int32)
-    late = [
-        LateRow(
-            sequence,
-            item,
-            kind,
-            time,
-            quantity,
-            amount,
-            rating,
-            text_hash(order) >> 1 if order else basket_of_day(customer, time),
-            id_hash,
-            text_hash(reverses) if reverses else 0,
-        )
-        for customer, item, kind, time, quantity, amount, rating, order, id_hash, reverses in zip(
-            customers.tolist(),
-            rows.item.tolist(),
-            rows.kind.tolist(),
-            rows.occurred_at.tolist(),
-            rows.quantity.tolist(),
-            rows.amount.tolist(),
-            rows.rating.tolist(),
-            rows.order_id,
-            rows.id_hash.tolist(),
-            rows.reverses_id,
-            strict=True,
-        )
-    ]
-    kinds = live.kinds
-    live.histories.append(customers, late)
-    if not registry.observes_interactions:
-        return
-    customer_ids, item_ids = live.identities.customers.texts, live.catalog.ids.texts
+def _tell(live: Live, rows: InteractionColumns, registry: Registry) -> None:
+    kinds, customer_ids, item_ids = live.kinds.names, live.identities.customers.texts, live.catalog.ids.texts
+    customers = live.identities.customers_of(rows.identity)
     registry.interactions_recorded(
         InteractionsRecorded(
-            kinds=[kinds.names[code] for code in rows.kind.tolist()],
+            kinds=[kinds[code] for code in rows.kind.tolist()],
             customer_ids=[customer_ids[code] if code >= 0 else "" for code in customers.tolist()],
             item_ids=[item_ids[code] if code >= 0 else "" for code in rows.item.tolist()],
         )
     )
 
 
-__all__ = ["MOST_INTERACTIONS", "check_interactions", "record_operation", "to_result"]
+__all__ = [
+    "MOST_INTERACTIONS",
+    "Checked",
+    "CheckedRows",
+    "Recorded",
+    "check_interactions",
+    "record_operation",
+    "to_result",
+]

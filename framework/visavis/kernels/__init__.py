@@ -14,6 +14,7 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
+    text_hash   text_hashes
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from visavis.kernels.scores import contributions, score_items, top_n
     from visavis.kernels.similarity import adjusted_cosine_top_k, cosine_top_k
     from visavis.kernels.sparse import build_csr, transpose
+    from visavis.kernels.text_hash import text_hashes
 
 _HOMES = {
     "adjusted_cosine_top_k": "similarity",
@@ -40,6 +42,7 @@ _HOMES = {
     "match_returns": "returns",
     "place_rows": "placing",
     "score_items": "scores",
+    "text_hashes": "text_hash",
     "top_n": "scores",
     "transpose": "sparse",
 }
@@ -69,6 +72,7 @@ __all__ = [
     "match_returns",
     "place_rows",
     "score_items",
+    "text_hashes",
     "top_n",
     "transpose",
 ]

@@ -148,13 +148,8 @@ def history_of(base: Base, kinds: list[str], items: Items, now: int) -> History:
     )
 
 
-def basket_of_day(customer: int, time: int) -> int:
-    """Basket number of a row without an order: one customer's day. Negative, so that no order has it."""
-    return -((customer << 24) | (time // DAY & 0xFFFFFF)) - 2
-
-
 def baskets_of_day(customer: NDArray[np.int32], time: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`basket_of_day` of many rows."""
+    """int64 [n]: basket number of each row without an order: one customer's day. Negative, so that no order has it."""
     return -((customer.astype(np.int64) << 24) | (time // DAY & 0xFFFFFF)) - 2
 
 
@@ -228,7 +223,6 @@ __all__ = [
     "Arrays",
     "Base",
     "as_base",
-    "basket_of_day",
     "baskets_of_day",
     "build",
     "history_of",

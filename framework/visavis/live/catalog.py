@@ -86,16 +86,18 @@ class Catalog:
     def encode(self, tx: Transaction, item_ids: Sequence[str], at: int) -> NDArray[np.int32]:
         """Codes of items (empty text: −1); an unknown id makes an item of which only the id is known."""
         tx.enlist(self)
-        codes = np.full(len(item_ids), -1, dtype=np.int32)
+        codes = self.ids.find_all(item_ids)
         made: list[ItemRow] = []
-        for place, item_id in enumerate(item_ids):
+        for place in np.flatnonzero(codes < 0).tolist():
+            item_id = item_ids[place]
             if item_id:
                 code, new = self.ids.encode(item_id)
                 codes[place] = code
                 if new:
                     made.append(ItemRow(code, item_id, "", "", "", "", None, "", True, ""))
-        insert_items(tx, made, at)
-        self._pending.update({row.code: (row, at) for row in made})
+        if made:
+            insert_items(tx, made, at)
+            self._pending.update({row.code: (row, at) for row in made})
         return codes
 
     def replace(self, tx: Transaction, rows: Sequence[ItemRow], at: int) -> None:

@@ -77,6 +77,13 @@ class Identities:
         """int32 [n_identities]: the customer code of each identity."""
         return self._owner.view
 
+    def customers_of(self, identities: NDArray[np.int32]) -> NDArray[np.int32]:
+        """int32 [n]: the customer code of each identity code, −1 for −1."""
+        customers = np.full(len(identities), -1, dtype=np.int32)
+        known = identities >= 0
+        customers[known] = self._owner.view[identities[known]]
+        return customers
+
     def find(self, ref: CustomerRef) -> Found:
         """Whom a reference means, among those committed."""
         if isinstance(ref, str):
@@ -106,6 +113,21 @@ class Identities:
         for place, ref in enumerate(refs):
             if ref is not None:
                 codes[place] = self._encode(ref, identities, customers)
+        insert_identities(tx, identities, at)
+        insert_customers(tx, customers, at)
+        return codes
+
+    def encode_customers(self, tx: Transaction, customer_ids: Sequence[str], at: int) -> NDArray[np.int32]:
+        """`encode` of customer ids alone; most of them are known, and cost little."""
+        tx.enlist(self)
+        found = self.customers.find_all(customer_ids)
+        codes = np.full(len(found), -1, dtype=np.int32)
+        known = found >= 0
+        codes[known] = self._own.view[found[known]]
+        identities: list[NewIdentity] = []
+        customers: list[NewCustomer] = []
+        for place in np.flatnonzero(~known).tolist():
+            codes[place] = self._encode_customer(customer_ids[place], identities, customers)
         insert_identities(tx, identities, at)
         insert_customers(tx, customers, at)
         return codes

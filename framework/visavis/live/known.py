@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,38 @@ MOST_RECENT = 100_000
 _SWEEP_S = 3600.0
 
 
+class _Recent:
+    """The last ids that are surely stored, between one and two times `MOST_RECENT` of them. Lists are taken in as they
+    come, and made a set only when somebody asks, for hardly anybody does."""
+
+    def __init__(self) -> None:
+        self._lists: list[list[str]] = []
+        self._listed = 0
+        self._now: set[str] = set()
+        self._before: set[str] = set()
+
+    def __len__(self) -> int:
+        return self._listed + len(self._now) + len(self._before)
+
+    def add(self, ids: list[str]) -> None:
+        if ids:
+            self._lists.append(ids)
+            self._listed += len(ids)
+            if self._listed >= MOST_RECENT:
+                self._take_in()
+
+    def which(self, ids: Iterable[str]) -> set[str]:
+        """Those of `ids` that are here."""
+        self._take_in()
+        return {one for one in ids if one in self._now or one in self._before}
+
+    def _take_in(self) -> None:
+        self._now.update(*self._lists)
+        self._lists, self._listed = [], 0
+        if len(self._now) >= MOST_RECENT:
+            self._before, self._now = self._now, set()
+
+
 class KnownIds:
     """Hashes of all interaction ids: 8 to 23 bytes an id. Loaded when first asked; the writer thread alone uses it.
 
@@ -46,9 +78,10 @@ class KnownIds:
         self._kept = kept
         self._table: NDArray[np.uint64] | None = None
         self._used = 0
-        self._pending: set[str] = set()
-        self._recent: set[str] = set()
-        self._before: set[str] = set()
+        self._pending: list[list[str]] = []
+        self._pending_table = kernels.id_set_new(0)
+        self._pending_used = 0
+        self._recent = _Recent()
 
     def warm_up(self) -> None:
         """Load the table now. From any thread: the writer does it, so that no commit slips past."""
@@ -67,33 +100,35 @@ class KnownIds:
     def is_new(self, tx: Transaction, ids: Sequence[str], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """bool [n]: which ids were never recorded, counting an id twice in the call as known the second time."""
         tx.enlist(self)
-        suspects = kernels.id_set_contains(self._load(), hashes)
-        stored = self._stored(tx, ids, hashes, np.flatnonzero(suspects).tolist())
-        new = np.ones(len(ids), dtype=np.bool_)
+        known = kernels.id_set_contains(self._load(), hashes)
+        self._pending_table, self._pending_used, new = kernels.id_set_add(
+            self._pending_table, self._pending_used, hashes
+        )
+        new &= ~known
+        if new.all():
+            self._pending.append(list(ids))
+            return new
+        suspects = np.flatnonzero(~new).tolist()
+        taken = self._stored(tx, ids, hashes, np.flatnonzero(known).tolist()).union(*self._pending)
+        first: dict[str, int] = {}
         for place, interaction_id in enumerate(ids):
-            if interaction_id in stored or interaction_id in self._pending:
-                new[place] = False
-            else:
-                self._pending.add(interaction_id)
+            first.setdefault(interaction_id, place)
+        for place in suspects:
+            new[place] = ids[place] not in taken and first[ids[place]] == place
+        self._pending.append([ids[place] for place in np.flatnonzero(new).tolist()])
         return new
 
     def _stored(
         self, tx: Transaction, ids: Sequence[str], hashes: NDArray[np.uint64], suspects: Sequence[int]
     ) -> set[str]:
         """Which of the suspects are in the store."""
-        recent = {ids[place] for place in suspects if ids[place] in self._recent or ids[place] in self._before}
+        recent = self._recent.which(ids[place] for place in suspects)
         asking = [place for place in suspects if ids[place] not in recent]
         if not asking:
             return recent
         found = stored_ids(tx.cursor, hashes[asking].tolist())
-        self._remember(found - self._pending)
+        self._recent.add(list(found.difference(*self._pending)))
         return recent | found
-
-    def _remember(self, ids: set[str]) -> None:
-        """Keep the last ids that are surely stored: between one and two times `MOST_RECENT` of them."""
-        self._recent |= ids
-        if len(self._recent) >= MOST_RECENT:
-            self._before, self._recent = self._recent, set()
 
     def add(self, hashes: NDArray[np.uint64]) -> None:
         """Take in what was committed, if the table was loaded already."""
@@ -101,11 +136,17 @@ class KnownIds:
             self._table, self._used, _ = kernels.id_set_add(self._table, self._used, hashes)
 
     def commit(self) -> None:
-        self._remember(self._pending)
-        self._pending.clear()
+        for ids in self._pending:
+            self._recent.add(ids)
+        self._forget_pending()
 
     def rollback(self) -> None:
-        self._pending.clear()
+        self._forget_pending()
+
+    def _forget_pending(self) -> None:
+        self._pending = []
+        self._pending_table[:] = 0
+        self._pending_used = 0
 
 
 class KnownRequests:

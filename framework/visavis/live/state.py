@@ -17,6 +17,7 @@ from visavis.live.catalog import Catalog
 from visavis.live.consents import Consents
 from visavis.live.histories import Histories, most_late
 from visavis.live.identities import Identities
+from visavis.live.intake import Intake
 from visavis.live.kept import KeptBase
 from visavis.live.kinds import Kinds
 from visavis.live.known import KnownIds, KnownRequests
@@ -50,6 +51,7 @@ class Live:
         self.imported = 0
         """The last commit of an import; set by the writer thread."""
         self.known_ids = KnownIds(store, self._kept)
+        self.intake = Intake(self.identities, self.known_ids, self.histories)
         self.generation = self._load_generation(registry)
         self._kept.check_soon(self._rebase_soon)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ class Vocabulary:
     def find(self, text: str) -> int:
         """The committed code, or −1."""
         return self._codes.get(text, -1)
+
+    def find_all(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """int32 [n]: the committed code of each text, or −1."""
+        return np.array(list(map(self._codes.get, texts, repeat(-1))), dtype=np.int32)
 
     def encode(self, text: str) -> tuple[int, bool]:
         """Within a transaction: the code, and whether it was made just now."""

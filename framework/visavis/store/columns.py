@@ -27,26 +27,42 @@ def insert_columns(cursor: duckdb.DuckDBPyConnection, table: str, columns: Mappi
 
     Texts are sequences of `str`; everything else is a NumPy array (datetime64[us], ints, floats, bools).
     """
-    names = list(columns)
-    n_rows = len(columns[names[0]])
+    n_rows = len(next(iter(columns.values())))
     if n_rows == 0:
         return 0
-    arrays = {name: column for name, column in columns.items() if isinstance(column, np.ndarray)}
-    texts = {name: column for name, column in columns.items() if not isinstance(column, np.ndarray)}
-    selects = ", ".join(
-        (f"nullif(batch_texts.{name}, '')" if name in texts else f"batch_arrays.{name}") for name in names
-    )
-    sources = []
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    selects: list[str] = []
+    splits: list[str] = []
+    # Parameters stand in the statement's order: those of the columns, then those of the sources.
+    same: list[str] = []
+    joined: list[str] = []
+    for name, column in columns.items():
+        if isinstance(column, np.ndarray):
+            if column.dtype.kind == "f" and np.isnan(column).all():
+                selects.append("NULL")
+            else:
+                arrays[name] = column
+                selects.append(f"batch_arrays.{name}")
+        elif column.count(column[0]) == n_rows:
+            # Most columns of texts say nothing, or the same in each row.
+            selects.append("nullif(?, '')")
+            same.append(join_texts(column[:1]))
+        else:
+            selects.append(f"nullif(batch_texts.{name}, '')")
+            splits.append(f"unnest(string_split(?, chr(31))) AS {name}")
+            joined.append(join_texts(column))
+    sources = ["batch_arrays"] if arrays else []
+    if splits:
+        sources.append(f"(SELECT {', '.join(splits)}) batch_texts")
+    if not sources:
+        sources.append(f"range({n_rows})")
     if arrays:
-        cursor.register("batch_arrays", dict(arrays))
-        sources.append("batch_arrays")
-    if texts:
-        splits = ", ".join(f"unnest(string_split(?, chr(31))) AS {name}" for name in texts)
-        sources.append(f"(SELECT {splits}) batch_texts")
+        cursor.register("batch_arrays", arrays)
     try:
         cursor.execute(
-            f"INSERT INTO {table} ({', '.join(names)}) SELECT {selects} FROM {' POSITIONAL JOIN '.join(sources)}",
-            [join_texts(column) for column in texts.values()],
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(selects)} "
+            f"FROM {' POSITIONAL JOIN '.join(sources)}",
+            same + joined,
         )
     finally:
         if arrays:

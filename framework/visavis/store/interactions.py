@@ -27,7 +27,8 @@ PIECE_ROWS = 500_000
 class InteractionColumns:
     """Interactions by column, ready to be written. Codes −1 for none, NaN for no number, empty text for none.
 
-    `occurred_at` int64 microseconds; `amount`, `rating` float64; the rest lists of texts.
+    `occurred_at` int64 microseconds; `amount`, `rating` float64; the rest lists of texts. For memory, not
+    written: `basket` is `text_hash(order_id) >> 1` (−1: no order), `reverses` is `text_hash(reverses_id)` (0: none).
     """
 
     interaction_id: list[str]
@@ -44,6 +45,8 @@ class InteractionColumns:
     touchpoint: list[str]
     decision_id: list[str]
     reverses_id: list[str]
+    basket: NDArray[np.int64]
+    reverses: NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)

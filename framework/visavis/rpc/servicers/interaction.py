@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from typing import Any
 
 from visavis.api.v1 import interaction_service_pb2 as pb
 from visavis.api.v1.interaction_service_pb2_grpc import InteractionServiceServicer
-from visavis.model import ImportReport, Interaction, RecordResult
+from visavis.model import ImportReport, RecordResult
 from visavis.rpc.convert import invalid, progress_to_proto
 from visavis.rpc.convert_answers import import_report_to_proto
+from visavis.rpc.convert_batches import batch_from_proto
 from visavis.rpc.convert_interactions import interactions_from_columns, interactions_from_proto
 from visavis.rpc.jobs import Report
 from visavis.rpc.servicers.context import Shared
@@ -31,7 +33,13 @@ class InteractionServicer(InteractionServiceServicer):
     ) -> pb.RecordInteractionsResponse:
         rows = len(request.interactions)
         _check_rows("interactions", rows)
-        future = await self._submit(request, rows, lambda: interactions_from_proto(request.interactions))
+        future = await self._shared.submit(
+            request,
+            rows,
+            lambda: self._room.record_soon(
+                interactions_from_proto(request.interactions), request_id=request.request_id
+            ),
+        )
         result = await future
         return pb.RecordInteractionsResponse(recorded_count=result.recorded, already_known_count=result.already_known)
 
@@ -90,17 +98,14 @@ class InteractionServicer(InteractionServiceServicer):
             raise invalid("batch_id", f"has {len(batch.batch_id.encode())} bytes; give at most {_LONGEST_ID}")
         rows = len(batch.kind)
         _check_rows("kind", rows)
-        return await self._submit(batch, rows, lambda: interactions_from_columns(batch))
+        return await self._shared.submit(batch, rows, lambda: self._record_batch(batch))
 
-    async def _submit(
-        self,
-        request: pb.RecordInteractionsRequest | pb.StreamInteractionsRequest,
-        rows: int,
-        build: Callable[[], list[Interaction]],
-    ) -> asyncio.Future[RecordResult]:
-        return await self._shared.submit(
-            request, rows, lambda: self._room.record_soon(build(), request_id=request.request_id)
-        )
+    def _record_batch(self, batch: pb.StreamInteractionsRequest) -> Future[RecordResult]:
+        columns = batch_from_proto(batch)
+        future = None if columns is None else self._room.record_batch_soon(columns, request_id=batch.request_id)
+        if future is None:
+            future = self._room.record_soon(interactions_from_columns(batch), request_id=batch.request_id)
+        return future
 
 
 def _check_rows(field: str, rows: int) -> None:
