@@ -33,6 +33,7 @@ from visavis.store.imports import (
     refuse_if_all_broken,
     staging,
 )
+from visavis.store.limits import way_out
 from visavis.store.room import check_room
 from visavis.store.source_files import Staged, plain_name, unchanged
 from visavis.store.sources import FORMATS, stage
@@ -271,7 +272,8 @@ def _make_writable(target: Path) -> None:
         target.open("ab").close()
     except OSError as error:
         raise StoreUnwritable(
-            f"the refused rows cannot be written to {target} ({error.strerror}); make room there, or name another file",
+            f"the refused rows cannot be written to {target} ({error.strerror}); "
+            + way_out(error, "make its folder one that may be written, or name another file"),
             metadata={"path": str(target)},
         ) from None
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visavis.errors import StoreBehind, StoreUnwritable
+from visavis.store.limits import way_out
 
 _SLOT = struct.Struct("<8sQQQH64s")  # magic, counter, lineage, sequence, length of the store id, store id
 _CHECKSUM = struct.Struct("<I")
@@ -65,9 +66,10 @@ class HighWater:
             slot += _CHECKSUM.pack(zlib.crc32(slot))
             written = os.pwrite(self._descriptor, slot, counter % 2 * _STRIDE)
         except OSError as error:
-            raise self._unwritable(error.strerror) from None
+            advice = way_out(error, "check the folder's owner and the free space")
+            raise self._unwritable(error.strerror, advice) from None
         if written != len(slot):
-            raise self._unwritable("the disk took only part of it")
+            raise self._unwritable("the disk took only part of it", "free some space")
         self._counter = counter
 
     def close(self) -> None:
@@ -103,9 +105,9 @@ class HighWater:
         slots = [slot for offset in (0, _STRIDE) if (slot := _unpack(content[offset : offset + _STRIDE])) is not None]
         return max(slots, key=lambda slot: slot[0], default=None)
 
-    def _unwritable(self, why: str | None) -> StoreUnwritable:
+    def _unwritable(self, why: str | None, advice: str) -> StoreUnwritable:
         return StoreUnwritable(
-            f"{self._path} cannot be written ({why}); check the folder's owner and the free space",
+            f"{self._path} cannot be written ({why}); {advice}",
             metadata={"path": str(self._path)},
         )
 

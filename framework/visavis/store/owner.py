@@ -8,7 +8,6 @@ means nothing. The file `lock` is never removed: a lock on a removed file would 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import socket
@@ -21,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from visavis.errors import StoreInUse, StoreUnwritable
+from visavis.store.limits import way_out
 
 try:
     import fcntl
@@ -73,7 +73,7 @@ class Owner:
         descriptor = _open_lock(folder)
         try:
             if not _lock(descriptor, folder):
-                raise _in_use(data, _read(folder))
+                raise in_use(data, _read(folder))
             now = datetime.now(UTC).isoformat(timespec="seconds")
             info = OwnerInfo(os.getpid(), socket.gethostname(), purpose, now, str(data))
             # First, so that nobody takes what a crashed owner left for ours.
@@ -223,17 +223,18 @@ def _try_lock(descriptor: int, folder: Path, *, shared: bool) -> bool:
     return True
 
 
-def _in_use(data: Path, info: OwnerInfo) -> StoreInUse:
+def in_use(data: Path, info: OwnerInfo) -> StoreInUse:
+    """The error that says who owns the store `data`, and what to do."""
     if info.address:
-        way_out = "commands and clients reach it through that server; or stop that process"
+        advice = "commands and clients reach it through that server; or stop that process"
     elif (info.pid, info.host) == (os.getpid(), socket.gethostname()):
-        way_out = "that is this very process: close the store before it is opened again"
+        advice = "that is this very process: close the store before it is opened again"
     elif info.purpose == "visavis serve":
-        way_out = "it is about to serve: try again in a moment"
+        advice = "it is about to serve: try again in a moment"
     else:
-        way_out = "it serves nobody: wait until it ends, or stop it"
+        advice = "it serves nobody: wait until it ends, or stop it"
     return StoreInUse(
-        f"{data} is in use by {info}; {way_out}",
+        f"{data} is in use by {info}; {advice}",
         metadata={
             "path": str(data),
             "pid": str(info.pid),
@@ -246,14 +247,10 @@ def _in_use(data: Path, info: OwnerInfo) -> StoreInUse:
 
 def _unwritable(folder: Path, error: OSError) -> StoreUnwritable:
     if isinstance(error, FileNotFoundError):
-        way_out = f"make the folder {folder.parent} first"
-    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
-        way_out = "free some space"
-    elif error.errno in (errno.EMFILE, errno.ENFILE):
-        way_out = "raise the limit of open files (ulimit -n)"
+        advice = f"make the folder {folder.parent} first"
     else:
-        way_out = "a store needs a folder that it may write"
-    return StoreUnwritable(f"{folder} cannot be used ({error.strerror}); {way_out}", metadata={"path": str(folder)})
+        advice = way_out(error, "a store needs a folder that it may write")
+    return StoreUnwritable(f"{folder} cannot be used ({error.strerror}); {advice}", metadata={"path": str(folder)})
 
 
 def _forget_in_child() -> None:
@@ -270,4 +267,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)
 
 
-__all__ = ["Owner", "OwnerInfo", "read_owner", "real_path", "side_folder"]
+__all__ = ["Owner", "OwnerInfo", "in_use", "read_owner", "real_path", "side_folder"]

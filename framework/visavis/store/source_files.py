@@ -18,6 +18,7 @@ import numpy as np
 from visavis.errors import InvalidInput, NotFound
 from visavis.store.columns import SEPARATOR, insert_columns
 from visavis.store.csv_records import LONGEST_LINE, Broken, LongLineError
+from visavis.store.limits import way_out
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,7 +77,7 @@ def check_source(path: Path) -> None:
     except PermissionError as error:
         raise unreadable(path, f"may not be read ({error.strerror}); change its permissions") from None
     except OSError as error:
-        raise unreadable(path, f"cannot be read ({error.strerror}); check the name") from None
+        raise unreadable(path, f"cannot be read ({error.strerror}); {way_out(error, 'check the name')}") from None
     if stat.S_ISDIR(mode):
         raise unreadable(path, "is a folder; name one file")
     if not stat.S_ISREG(mode):

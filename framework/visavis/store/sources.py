@@ -20,6 +20,7 @@ import duckdb
 from visavis.store.csv_files import stage_csv
 from visavis.store.heads import tell_apart
 from visavis.store.json_files import stage_json
+from visavis.store.limits import way_out
 from visavis.store.source_files import (
     Pulse,
     SourceFile,
@@ -82,7 +83,7 @@ def stage(
 def _reading(path: Path, link: Path) -> Iterator[None]:
     """DuckDB's complaints about the file in one line of ours, without its advice about its own options.
 
-    A full disk is not the file's fault and passes.
+    A full disk and too many open files are not the file's fault, and pass.
     """
     try:
         yield
@@ -91,7 +92,7 @@ def _reading(path: Path, link: Path) -> Iterator[None]:
     except duckdb.Error as error:
         first = " ".join(re.split(r"\n\n|Possible fixes|Possible solutions", str(error))[0].split())
         first = first.replace(str(link), plain_name(path))
-        if "no space left" in first.lower():
+        if "no space left" in first.lower() or "too many open files" in first.lower():
             raise
         if "maximum_object_size" in first or "Maximum line size" in first:
             raise unreadable(
@@ -106,7 +107,7 @@ def _open(cursor: duckdb.DuckDBPyConnection, path: Path, link: Path) -> SourceFi
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
     except OSError as error:
-        raise unreadable(path, f"cannot be read ({error.strerror}); is the disk whole?") from None
+        raise unreadable(path, f"cannot be read ({error.strerror}); {way_out(error, 'is the disk whole?')}") from None
     if not head:
         raise unreadable(path, "is empty; there is nothing to import")
     link.symlink_to(path.absolute())
