@@ -39,6 +39,7 @@ RANK = {name: place for place, layer in enumerate(LAYERS) for name in layer}
 BESIDE = {
     ("model", "errors"),
     ("config", "errors"),
+    ("config", "money"),
     ("money", "errors"),
     ("plugin", "history"),
     ("plugin", "kernels"),

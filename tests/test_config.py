@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,14 @@ def test_plugins_are_tables(tmp_path: Path, text: str) -> None:
         ("scorer", 5, "give a text"),
         ("allow_plaintext", "maybe", "give true or false"),
         ("thread", 1, "is no setting"),
+        ("currency", "POUND", "give an ISO 4217 code"),
+        ("currency", "eur", "give an ISO 4217 code"),
+        ("time_zone", "Mars/Olympus", "give an IANA time zone"),
+        ("time_zone", "", "give an IANA time zone"),
+        ("time_zone", "Europe", "give an IANA time zone"),
+        ("time_zone", "../etc/passwd", "give an IANA time zone"),
+        ("time_zone", "Lune\udcff", "give an IANA time zone"),
+        ("log_level", "loud", "give debug, info, warning, error"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_source(name: str, value: Any, words: str) -> None:
@@ -108,3 +117,29 @@ def test_numbers_and_lists() -> None:
     assert isinstance(settings["linger_ms"], float)
     assert settings.disabled_plugins == {"a", "b"}
     assert load_settings({"data": Path("x.duckdb")}, environ={}).data == Path("x.duckdb")
+
+
+def test_zones_and_currencies_are_known_by_name() -> None:
+    environ = {"VISAVIS_CURRENCY": "GBP", "VISAVIS_TIME_ZONE": "Europe/London"}
+    settings = load_settings(environ=environ)
+    assert (settings["currency"], settings["time_zone"]) == ("GBP", "Europe/London")
+
+
+def test_without_a_list_of_zones_an_import_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(name: str) -> None:
+        raise zoneinfo.ZoneInfoNotFoundError(name)
+
+    monkeypatch.setattr(zoneinfo, "ZoneInfo", none)
+    assert load_settings({"time_zone": "Europe/London"}, environ={})["time_zone"] == "Europe/London"
+
+
+def test_variables_that_are_no_settings_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    known = {"VISAVIS_TEST_DATA": "x", "VISAVIS_KEY": "x", "VISAVIS_CA": "x", "HOME": "x"}
+    load_settings(environ={**known, "VISAVIS_ADDRESS": "x", "visavis_data": "x"})
+    assert caplog.messages == []
+    load_settings(environ={"VISAVIS_CURENCY": "GBP", "VISAVIS_ZZZZZZZZZZ": "1", "VISAVIS_": "1"})
+    assert [message.replace("`visavis settings` lists them all", "…") for message in caplog.messages] == [
+        "VISAVIS_ is no setting, and is ignored; …",
+        "VISAVIS_CURENCY is no setting, and is ignored; did you mean VISAVIS_CURRENCY? …",
+        "VISAVIS_ZZZZZZZZZZ is no setting, and is ignored; …",
+    ]

@@ -7,29 +7,62 @@ tables `[plugins.<name>]`.
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from visavis.errors import FieldViolation, InvalidInput
+from visavis.money import is_currency
+
+log = logging.getLogger("visavis.config")
+
+
+class Rule(NamedTuple):
+    """What a text must be: the check, and the words for what to give."""
+
+    holds: Callable[[str], bool]
+    wanted: str
+
+
+def _is_time_zone(name: str) -> bool:
+    if name == "UTC":
+        return True
+    from zoneinfo import ZoneInfo  # costs more than all else here, and most settings name no zone
+
+    for zone in (name, "UTC"):
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError):  # unknown; no name of a zone; a folder of zones
+            continue
+        return zone == name
+    return True  # a machine without a list of zones: an import asks DuckDB's
+
+
+_PREFIX = "VISAVIS_"
+_LEVELS = ("debug", "info", "warning", "error")
+_CURRENCY = Rule(is_currency, "an ISO 4217 code, three capital letters, such as EUR")
+_TIME_ZONE = Rule(_is_time_zone, "an IANA time zone such as Europe/London")
+_LEVEL = Rule(lambda text: text in _LEVELS, ", ".join(_LEVELS))
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its type is the default's; numbers lie in `minimum` … `maximum`."""
+    """One setting: its type is the default's; numbers lie in `minimum` … `maximum`, texts keep the `rule`."""
 
     name: str
     default: str | int | float | bool
     help: str
     minimum: float = 0
     maximum: float = float("inf")
+    rule: Rule | None = None
 
     @property
     def variable(self) -> str:
-        return "VISAVIS_" + self.name.upper()
+        return _PREFIX + self.name.upper()
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -39,8 +72,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("cors_origins", "", "origins of web pages that may call over HTTP, separated by commas"),
     Setting("scorer", "item_similarity", "scorer of `recommend` when the request names none"),
     Setting("fallback_scorer", "popularity", "scorer that fills up for customers without a history"),
-    Setting("time_zone", "UTC", "the shop's zone: naive times on import are read in it"),
-    Setting("currency", "EUR", "ISO 4217 currency of amounts that name none"),
+    Setting("time_zone", "UTC", "the shop's zone: naive times on import are read in it", rule=_TIME_ZONE),
+    Setting("currency", "EUR", "ISO 4217 currency of amounts that name none", rule=_CURRENCY),
     Setting("plugins_dir", "", "folder of plugin modules that are loaded without installing"),
     Setting("disabled_plugins", "", "names of plugins left out, separated by commas"),
     Setting("memory_limit_mb", 0, "memory that DuckDB may use, MiB; 0 lets DuckDB choose", 0),
@@ -56,7 +89,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_concurrent_rpcs", 256, "calls in progress before new ones are refused", 1, 100_000),
     Setting("executor_threads", 2, "threads for long work beside the event loop", 1, 64),
     Setting("shutdown_grace_s", 10.0, "how long running calls may go on after a stop signal, seconds", 0, 600),
-    Setting("log_level", "info", "debug, info, warning or error"),
+    Setting("log_level", "info", "debug, info, warning or error", rule=_LEVEL),
     Setting("tls_cert", "", "PEM certificate chain of the server"),
     Setting("tls_key", "", "PEM private key of the server"),
     Setting("tls_client_ca", "", "PEM certificates that sign those of clients; given, each client must show one"),
@@ -66,6 +99,9 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
+_OTHER_VARIABLES = {"VISAVIS_CONFIG", "VISAVIS_ADDRESS", "VISAVIS_KEY", "VISAVIS_CA"}
+"""Variables that are no settings: the file of settings, and what the examples of clients read."""
+_TEST_PREFIX = f"{_PREFIX}TEST_"
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -97,6 +133,7 @@ def load_settings(
 ) -> Settings:
     """Resolve all settings. `overrides` with value None are ignored.
 
+    Variables that look like ours and name no setting are logged as warnings.
     Raises `InvalidInput` that names the key, the value and where it came from.
     """
     environ = os.environ if environ is None else environ
@@ -115,7 +152,21 @@ def load_settings(
     for name, value in (overrides or {}).items():
         if value is not None:
             values[name] = _cast(_known(name, "argument"), value, "argument")
+    _warn_of_strangers(environ)
     return Settings(values, plugins)
+
+
+def _warn_of_strangers(environ: Mapping[str, str]) -> None:
+    known = {setting.variable for setting in SETTINGS} | _OTHER_VARIABLES
+    for name in sorted(environ):
+        if not name.startswith(_PREFIX) or name in known or name.startswith(_TEST_PREFIX):
+            continue
+        from difflib import get_close_matches  # for slips only
+
+        # Without what all begin with: it would make all of them look alike.
+        close = get_close_matches(name.removeprefix(_PREFIX).lower(), sorted(_BY_NAME), n=1)
+        meant = f"did you mean {_BY_NAME[close[0]].variable}? " if close else ""
+        log.warning("%s is no setting, and is ignored; %s`visavis settings` lists them all", name, meant)
 
 
 def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
@@ -150,7 +201,7 @@ def _cast(setting: Setting, value: object, source: str) -> str | int | float | b
         if kind is bool:
             return _as_bool(value)
         if kind is str:
-            return _as_text(value)
+            return _keep_rule(setting, _as_text(value), source)
         number = _as_number(value, whole=kind is int)
     except (TypeError, ValueError, OverflowError):
         wanted = {bool: "true or false", str: "a text", int: "a whole number", float: "a number"}[kind]
@@ -159,6 +210,12 @@ def _cast(setting: Setting, value: object, source: str) -> str | int | float | b
         limits = f"{setting.minimum:g} to {setting.maximum:g}"
         raise InvalidInput([FieldViolation(setting.name, f"is {value!r} (from {source}); give {limits}")])
     return number
+
+
+def _keep_rule(setting: Setting, text: str, source: str) -> str:
+    if setting.rule is not None and not setting.rule.holds(text):
+        raise InvalidInput([FieldViolation(setting.name, f"is {text!r} (from {source}); give {setting.rule.wanted}")])
+    return text
 
 
 def _as_text(value: object) -> str:
@@ -189,4 +246,4 @@ def _as_bool(value: object) -> bool:
     raise ValueError(text)
 
 
-__all__ = ["SETTINGS", "Setting", "Settings", "load_settings"]
+__all__ = ["SETTINGS", "Rule", "Setting", "Settings", "load_settings"]
