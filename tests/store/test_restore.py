@@ -204,7 +204,7 @@ def test_a_full_disk_is_told(saved: tuple[Engine, Path], tmp_path: Path, monkeyp
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
     with pytest.raises(StoreUnwritable, match="and 1 MiB are free; free some space"):
         restore_backup(backup, path)
-    assert list(tmp_path.glob("new.duckdb*")) == [tmp_path / "new.duckdb.d"]
+    assert list(tmp_path.glob("new.duckdb*")) == []
 
 
 @pytest.fixture
@@ -314,3 +314,25 @@ def test_a_log_that_a_broken_restore_left_goes_to_its_file(
 def _prepared(backup: Path, copy: Path) -> Any:
     shutil.copy(backup, copy)
     return restoring.Mark("x", 1, 1)
+
+
+def test_what_costs_nothing_to_see_is_refused_before_anything_is_read(
+    saved: tuple[Engine, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("the backup was read")
+
+    shop, backup = saved
+    monkeypatch.setattr(restoring, "verify_backup", read)
+    there = tmp_path / "there.duckdb"
+    there.touch()
+    with pytest.raises(Conflict, match="exists; name another path"):
+        restore_backup(backup, there)
+    with pytest.raises(Conflict, match="is the backup itself"):
+        restore_backup(backup, backup, replace=True)
+    with pytest.raises(StoreInUse, match="this very process"):
+        restore_backup(backup, shop.store.path, replace=True)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
+    with pytest.raises(StoreUnwritable, match="free some space"):
+        restore_backup(backup, tmp_path / "new.duckdb")

@@ -21,12 +21,12 @@ import duckdb
 
 from visavis.errors import Conflict, StoreError, StoreUnwritable, VisavisError
 from visavis.model import Progress
-from visavis.store.backup import Manifest, check_manifest, drop_manifest, opened_backup, verify_backup
+from visavis.store.backup import check_manifest, drop_manifest, opened_backup, verify_backup
 from visavis.store.copying import keep_permissions, remove_database
 from visavis.store.database import duckdb_errors, wal_path
 from visavis.store.doctor import open_read_only, plain_config
 from visavis.store.high_water import HighWater, Mark
-from visavis.store.owner import Owner, real_path, side_folder
+from visavis.store.owner import Owner, in_use, read_owner, real_path, side_folder
 from visavis.store.store import COMPACTING, RESTORING, make_side_folder, read_mark
 from visavis.store.sync import sync
 
@@ -62,13 +62,11 @@ def restore_backup(
     owns the target, `StoreUnwritable` when its folder is missing, read-only or full; the target is then as it was.
     """
     data = real_path(data)
+    _check_target(data, backup, replace=replace)  # before minutes of reading
     manifest = verify_backup(backup, progress)
-    if backup.resolve() == data:
-        raise Conflict(f"{data} is the backup itself; copy it to where the store shall be, or name another with --data")
-    _check_target(data, replace=replace)
     folder = make_side_folder(data)
     with Owner.acquire(folder, data=data, purpose="visavis restore"), closing(HighWater(folder)) as high_water:
-        _check_target(data, replace=replace)  # once more, now that nobody can make one
+        _check_place(data, replace=replace)  # once more, now that nobody can make one
         acknowledged = high_water.read()
         before = _mark_of(data)
         known = [mark for mark in (before, acknowledged) if mark is not None]
@@ -81,7 +79,7 @@ def restore_backup(
             for left in (copy, data.with_name(data.name + COMPACTING)):
                 remove_database(left)
             try:
-                _check_space(manifest, data)
+                _check_space(manifest.bytes, data)
                 mark = _prepare(backup, copy, known, progress)
                 if data.exists():
                     keep_permissions(data, copy)
@@ -106,7 +104,19 @@ def restore_backup(
     )
 
 
-def _check_target(data: Path, *, replace: bool) -> None:
+def _check_target(data: Path, backup: Path, *, replace: bool) -> None:
+    """Everything that speaks against the target and costs nothing to find out."""
+    if backup.resolve() == data:
+        raise Conflict(f"{data} is the backup itself; copy it to where the store shall be, or name another with --data")
+    _check_place(data, replace=replace)
+    owner = read_owner(side_folder(data))
+    if owner is not None:
+        raise in_use(data, owner)
+    if backup.is_file():  # else the opening of it says what it is
+        _check_space(backup.stat().st_size, data)
+
+
+def _check_place(data: Path, *, replace: bool) -> None:
     metadata = {"path": str(data)}
     if data.is_dir():
         raise Conflict(f"{data} is a folder; name a file with --data", metadata=metadata)
@@ -121,11 +131,11 @@ def _check_target(data: Path, *, replace: bool) -> None:
             )
 
 
-def _check_space(manifest: Manifest, data: Path) -> None:
+def _check_space(size: int, data: Path) -> None:
     free = shutil.disk_usage(data.parent).free
-    if free < manifest.bytes + _SPARE_BYTES:
+    if free < size + _SPARE_BYTES:
         raise StoreUnwritable(
-            f"the backup needs {(manifest.bytes + _SPARE_BYTES) / 2**20:,.0f} MiB in {data.parent}, and "
+            f"the backup needs {(size + _SPARE_BYTES) / 2**20:,.0f} MiB in {data.parent}, and "
             f"{free / 2**20:,.0f} MiB are free; free some space and try again",
             metadata={"path": str(data)},
         )
