@@ -14,7 +14,7 @@ import pytest
 from visavis.config import load_settings
 from visavis.errors import Conflict, NotAStore, NotFound, StoreDamaged, StoreError, StoreTooNew, StoreUnwritable
 from visavis.model import Progress
-from visavis.store import Operation, Store, Transaction, backup
+from visavis.store import Operation, Store, Transaction, copying
 from visavis.store.backup import verify_backup, write_backup
 from visavis.store.doctor import examine
 from visavis.store.snapshot import write_snapshot
@@ -169,14 +169,14 @@ def test_one_that_does_not_read_back_is_thrown_away(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit(store, 2)
-    copy = backup.copy_tables
+    copy = copying.copy_tables
 
     def lose_a_row(cursor: Any, name: str, alias: str, *rest: Any) -> int:
         rows = copy(cursor, name, alias, *rest)
         cursor.execute(f"DELETE FROM {alias}.main.customers WHERE customer_code = 8")
         return rows
 
-    monkeypatch.setattr(backup, "copy_tables", lose_a_row)
+    monkeypatch.setattr(copying, "copy_tables", lose_a_row)
     with pytest.raises(StoreError, match=r"does not read back .*customers holds 13 rows, and 14 were copied"):
         write_backup(store, tmp_path / "b.duckdb")
     assert names(tmp_path) == ["it's a shop"]

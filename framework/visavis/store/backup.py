@@ -21,17 +21,15 @@ from visavis._version import __version__
 from visavis.errors import Conflict, NotAStore, NotFound, StoreDamaged, StoreError, StoreTooNew
 from visavis.model import Progress
 from visavis.store.copying import (
+    Copy,
     Table,
-    attached,
+    copied,
     copy_errors,
-    copy_schema,
-    copy_tables,
     current_database,
     new_file,
     record_copy,
     tables_of,
     take_name,
-    transaction,
 )
 from visavis.store.database import check_file, duckdb_errors, wal_path
 from visavis.store.doctor import plain_config
@@ -81,22 +79,14 @@ def write_backup(store: Store, path: Path, progress: Callable[[Progress], None] 
         started = time.monotonic()
         if store.writer.failure is None:  # what a store that takes no more writes holds can still be saved
             store.writer.run(Operation(lambda tx: record_copy(tx, store.folder, path, tx.sequence)))
-        with store.cursor() as cursor, copy_errors(path, "backup"):
-            with attached(cursor, partial) as alias:
-                with transaction(cursor):
-                    mark = read_mark(cursor)
-                    name = current_database(cursor)
-                    copy_schema(cursor, name, alias)
-                    tables = list(tables_of(cursor, name))
-                    rows = copy_tables(cursor, name, alias, tables, progress)
-                    _write_manifest(cursor, name, alias, tables, store.schema_version)
-                cursor.execute(f"CHECKPOINT {alias}")
-            sync(partial)
-            size = partial.stat().st_size
+        with copied(store, partial, path, "backup", progress) as copy:
+            mark = read_mark(copy.cursor)
+            _write_manifest(copy, store.schema_version)
+        size = partial.stat().st_size
         _read_back(partial, path, progress)
         with copy_errors(path, "backup"):
             take_name(partial, path)
-        return Backup(str(path), size, mark.sequence, rows, time.monotonic() - started)
+        return Backup(str(path), size, mark.sequence, copy.rows, time.monotonic() - started)
 
 
 def verify_backup(path: Path, progress: Callable[[Progress], None] | None = None) -> Manifest:
@@ -206,9 +196,8 @@ def _read_back(partial: Path, path: Path, progress: Callable[[Progress], None] |
         ) from error
 
 
-def _write_manifest(
-    cursor: duckdb.DuckDBPyConnection, store: str, alias: str, tables: list[Table], version: int
-) -> None:
+def _write_manifest(copy: Copy, version: int) -> None:
+    cursor, alias = copy.cursor, copy.alias
     cursor.execute(f"CREATE SCHEMA {alias}.{BACKUP_SCHEMA}")
     cursor.execute(
         f"CREATE TABLE {alias}.{BACKUP_SCHEMA}.manifest AS SELECT {FORMAT} AS format, ?::TIMESTAMP AS made_at, "
@@ -220,11 +209,11 @@ def _write_manifest(
         f"CREATE TABLE {alias}.{BACKUP_SCHEMA}.contents "
         "(table_schema VARCHAR, table_name VARCHAR, row_count BIGINT, checksum VARCHAR)"
     )
-    for table in tables:
+    for table in copy.tables:
         # Of the store, not of the copy: so that a row lost on the way shows.
         cursor.execute(
             f"INSERT INTO {alias}.{BACKUP_SCHEMA}.contents VALUES (?, ?, ?, ?)",
-            [table.schema, table.name, *_sum(cursor, store, table)],
+            [table.schema, table.name, *_sum(cursor, copy.store, table)],
         )
 
 

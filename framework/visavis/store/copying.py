@@ -20,6 +20,7 @@ import duckdb
 from visavis.errors import Conflict, FieldViolation, InvalidInput, StoreDamaged, StoreError, StoreUnwritable
 from visavis.model import Progress
 from visavis.store.database import duckdb_errors, make_private, wal_path
+from visavis.store.store import Store
 from visavis.store.sync import sync
 from visavis.store.writer import Transaction
 
@@ -39,6 +40,16 @@ class Table(NamedTuple):
     def within(self, database: str) -> str:
         """Its full name in a database, for SQL."""
         return f"{identifier(database)}.{identifier(self.schema)}.{identifier(self.name)}"
+
+
+class Copy(NamedTuple):
+    """A copy that is being made: the cursor, the names of the store and of the copy in SQL, what was copied."""
+
+    cursor: duckdb.DuckDBPyConnection
+    store: str
+    alias: str
+    tables: list[Table]
+    rows: int
 
 
 @contextmanager
@@ -138,6 +149,24 @@ def copy_tables(
     return done
 
 
+@contextmanager
+def copied(
+    store: Store, partial: Path, path: Path, what: str, progress: Callable[[Progress], None] | None
+) -> Iterator[Copy]:
+    """A whole copy of the open store in the file `partial`, as of one commit. The block adds what else belongs there,
+    in the same transaction; then it is checkpointed and on the disk."""
+    with store.cursor() as cursor, copy_errors(path, what):
+        with attached(cursor, partial) as alias:
+            with transaction(cursor):
+                name = current_database(cursor)
+                copy_schema(cursor, name, alias)
+                tables = tables_of(cursor, name)
+                rows = copy_tables(cursor, name, alias, tables, progress)
+                yield Copy(cursor, name, alias, tables, rows)
+            cursor.execute(f"CHECKPOINT {alias}")
+        sync(partial)
+
+
 def record_copy(transaction: Transaction, store_folder: Path, path: Path, sequence: int) -> None:
     """Note in the table `snapshots` where a copy went."""
     # A copy in our own folder is on its way to a client, and gone from there a moment later.
@@ -222,9 +251,11 @@ def _text(path: Path) -> str:
 
 
 __all__ = [
+    "Copy",
     "Table",
     "attach",
     "attached",
+    "copied",
     "copy_errors",
     "copy_schema",
     "copy_tables",

@@ -12,20 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from visavis.model import Progress, Snapshot
-from visavis.store.copying import (
-    attached,
-    copy_errors,
-    copy_schema,
-    copy_tables,
-    current_database,
-    new_file,
-    record_copy,
-    tables_of,
-    take_name,
-    transaction,
-)
-from visavis.store.store import Store
-from visavis.store.sync import sync
+from visavis.store.copying import copied, copy_errors, new_file, record_copy, take_name
+from visavis.store.store import Store, read_mark
 from visavis.store.writer import Operation
 
 
@@ -38,20 +26,13 @@ def write_snapshot(store: Store, path: Path, progress: Callable[[Progress], None
     """
     with new_file(store.path, path, "snapshot") as partial:
         started = time.monotonic()
-        with store.cursor() as cursor, copy_errors(path, "snapshot"):
-            with attached(cursor, partial) as alias:
-                with transaction(cursor):
-                    sequence = int(cursor.execute("SELECT sequence FROM store_state").fetchall()[0][0])
-                    name = current_database(cursor)
-                    copy_schema(cursor, name, alias)
-                    copy_tables(cursor, name, alias, tables_of(cursor, name), progress)
-                    cursor.execute(
-                        f"UPDATE {alias}.main.store_state SET snapshot_of = store_id, store_id = ?, muted = true",
-                        [str(uuid.uuid4())],
-                    )
-                cursor.execute(f"CHECKPOINT {alias}")
-            sync(partial)
-            size = partial.stat().st_size
+        with copied(store, partial, path, "snapshot", progress) as copy:
+            sequence = read_mark(copy.cursor).sequence
+            copy.cursor.execute(
+                f"UPDATE {copy.alias}.main.store_state SET snapshot_of = store_id, store_id = ?, muted = true",
+                [str(uuid.uuid4())],
+            )
+        size = partial.stat().st_size
         # Before the file takes its name: a list with a copy too many is better than one with a copy too few.
         store.writer.run(Operation(lambda tx: record_copy(tx, store.folder, path, sequence)))
         with copy_errors(path, "snapshot"):

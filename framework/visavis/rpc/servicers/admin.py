@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from visavis.api.v1 import admin_service_pb2 as pb
 from visavis.api.v1.admin_service_pb2_grpc import AdminServiceServicer
-from visavis.model import FitReport, Snapshot
+from visavis.model import Snapshot
 from visavis.rpc.convert import progress_to_proto
 from visavis.rpc.convert_answers import (
     backup_to_proto,
@@ -21,9 +21,9 @@ from visavis.rpc.convert_answers import (
     snapshot_to_proto,
     status_to_proto,
 )
-from visavis.rpc.jobs import Report
+from visavis.rpc.jobs import Job
 from visavis.rpc.servicers.context import Shared
-from visavis.upkeep import Backup, Compaction
+from visavis.upkeep import Backup
 
 T = TypeVar("T")
 _CHUNK_BYTES = 1 << 20
@@ -35,13 +35,11 @@ class AdminServicer(AdminServiceServicer):
         self._room = shared.engine.admin
 
     async def Fit(self, request: pb.FitRequest, context: Any) -> AsyncIterator[pb.FitResponse]:  # noqa: N802
-        def fit(report: Report) -> FitReport:
-            return self._room.fit(progress=report)
-
-        job = self._shared.jobs.start("Fit", fit, request_id=request.request_id)
-        async for progress in job.progress():
-            yield pb.FitResponse(progress=progress_to_proto(progress))
-        yield pb.FitResponse(report=fit_report_to_proto(await job.result()))
+        start, fit = self._shared.jobs.start, self._room.fit
+        job = start("Fit", lambda tell: fit(progress=tell), request_id=request.request_id)
+        async with aclosing(_until_reported(job, pb.FitResponse, fit_report_to_proto)) as answers:
+            async for answer in answers:
+                yield answer
 
     async def CreateSnapshot(  # noqa: N802
         self, request: pb.CreateSnapshotRequest, context: Any
@@ -49,10 +47,11 @@ class AdminServicer(AdminServiceServicer):
         def last(copy: Snapshot) -> pb.CreateSnapshotResponse:
             return pb.CreateSnapshotResponse(snapshot=snapshot_to_proto(copy))
 
-        copies = self._copies("CreateSnapshot", self._room.snapshot, pb.CreateSnapshotResponse, last)
-        async with aclosing(copies):
-            async for message in copies:
-                yield message
+        async with aclosing(
+            self._copy("CreateSnapshot", self._room.snapshot, pb.CreateSnapshotResponse, last)
+        ) as answers:
+            async for answer in answers:
+                yield answer
 
     async def CreateBackup(  # noqa: N802
         self, request: pb.CreateBackupRequest, context: Any
@@ -60,23 +59,21 @@ class AdminServicer(AdminServiceServicer):
         def last(copy: Backup) -> pb.CreateBackupResponse:
             return pb.CreateBackupResponse(backup=backup_to_proto(copy))
 
-        copies = self._copies("CreateBackup", self._room.backup, pb.CreateBackupResponse, last)
-        async with aclosing(copies):
-            async for message in copies:
-                yield message
+        async with aclosing(self._copy("CreateBackup", self._room.backup, pb.CreateBackupResponse, last)) as answers:
+            async for answer in answers:
+                yield answer
 
     async def CompactStore(  # noqa: N802
         self, request: pb.CompactStoreRequest, context: Any
     ) -> AsyncIterator[pb.CompactStoreResponse]:
-        def compact(report: Report) -> Compaction:
-            return self._room.compact(progress=report)
+        job = self._shared.jobs.start(
+            "CompactStore", lambda tell: self._room.compact(progress=tell), request_id=request.request_id
+        )
+        async with aclosing(_until_reported(job, pb.CompactStoreResponse, compaction_to_proto)) as answers:
+            async for answer in answers:
+                yield answer
 
-        job = self._shared.jobs.start("CompactStore", compact, request_id=request.request_id)
-        async for progress in job.progress():
-            yield pb.CompactStoreResponse(progress=progress_to_proto(progress))
-        yield pb.CompactStoreResponse(report=compaction_to_proto(await job.result()))
-
-    async def _copies(
+    async def _copy(
         self, name: str, write: Callable[..., T], answer: Callable[..., Any], last: Callable[[T], Any]
     ) -> AsyncGenerator[Any, None]:
         """What `write` tells while it makes a copy of the store, the bytes of that, and at last what it holds."""
@@ -98,6 +95,15 @@ class AdminServicer(AdminServiceServicer):
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:  # noqa: N802
         return status_to_proto(await self._shared.work.call(self._room.status))
+
+
+async def _until_reported(
+    job: Job[T], answer: Callable[..., Any], report_to_proto: Callable[[T], Any]
+) -> AsyncGenerator[Any, None]:
+    """What a job tells, and at last its report."""
+    async for progress in job.progress():
+        yield answer(progress=progress_to_proto(progress))
+    yield answer(report=report_to_proto(await job.result()))
 
 
 __all__ = ["AdminServicer"]
