@@ -11,7 +11,7 @@ import pytest
 
 from visavis import Customer, Identifier, Interaction, Item
 from visavis.engine import Engine
-from visavis.errors import Conflict, VisavisError
+from visavis.errors import Conflict, NotFound, VisavisError
 from visavis.model import Progress
 
 PLUGINS = """
@@ -213,9 +213,12 @@ def test_a_scorer_that_cannot_be_restored_is_left_out(
         again.recommend("c0", scorer="forgets")
     assert again.recommend("c0", 1).items
     again.close()
-    gone = open_shop()
-    with pytest.raises(VisavisError, match="forgets"):
-        gone.recommend("c0", scorer="forgets")
+    without = open_shop()
+    with pytest.raises(NotFound) as caught:
+        without.recommend("c0", scorer="forgets")
+    assert caught.value.message.startswith("scorer 'forgets' was fitted, but is not loaded: ")
+    assert "give --plugins-dir or set plugins_dir" in caught.value.message
+    assert "mend it" not in caught.value.message
 
 
 def test_two_fits_at_once_are_one_too_many(shop: Engine) -> None:

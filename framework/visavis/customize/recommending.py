@@ -159,13 +159,15 @@ class Recommending:
     def _scorer(self, generation: Generation, name: str, field: str) -> Scorer:
         scorer = generation.scorers.get(name)
         if scorer is None:
-            why = generation.failed.get(name)
+            what = f"{field} {shorten(name)} is not in generation {generation.number}"
+            if name in generation.unloaded:
+                what = f"{field} {shorten(name)} was fitted, but is not loaded: {generation.failed[name]}"
+            elif why := generation.failed.get(name):
+                what += f" because it failed: {why}; mend it and run `visavis fit`"
+            else:
+                what += f"; fitted are {', '.join(sorted(generation.scorers))} (`visavis fit` adds new ones)"
             raise NotFound(
-                f"{field} {shorten(name)} is not in generation {generation.number}"
-                + (f" because it failed: {why}; mend it and run `visavis fit`" if why else "")
-                + (
-                    "" if why else f"; fitted are {', '.join(sorted(generation.scorers))} (`visavis fit` adds new ones)"
-                ),
+                what,
                 reason="UNKNOWN_PLUGIN",
                 metadata={"plugin": name[:100]},
             )

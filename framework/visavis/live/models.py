@@ -29,7 +29,10 @@ class Memberships:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """An immutable version of everything fitted. Number 0 means that nothing was fitted yet."""
+    """An immutable version of everything fitted. Number 0 means that nothing was fitted yet.
+
+    `failed` says why scorers are left out; those of `unloaded` were fitted, but nothing here provides them.
+    """
 
     number: int = 0
     fitted_at: datetime | None = None
@@ -37,6 +40,7 @@ class Generation:
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
     segmentations: Mapping[str, Memberships] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    unloaded: frozenset[str] = frozenset()
 
 
 __all__ = ["Generation", "Memberships"]

@@ -135,7 +135,7 @@ class Live:
                 # What customers did is not touched by that, and a new fit needs an open store.
                 log.error("generation %d is left out: %s", number, error)
                 return Generation(failed={f"generation {number}": error.message})
-        scorers, failed = {}, {}
+        scorers, failed, unloaded = {}, {}, set()
         for plugin in plugins:
             if plugin.error:
                 failed[plugin.name] = plugin.error
@@ -148,6 +148,7 @@ class Live:
                     log.warning("scorer %s was fitted with other options; run `visavis fit`", plugin.name)
                 scorers[plugin.name] = scorer.restore(plugin.state)
             except NotFound as error:
+                unloaded.add(plugin.name)
                 failed[plugin.name] = f"{error.message}; give --plugins-dir or set plugins_dir, if it lies in a folder"
                 log.warning("scorer %s of generation %d is left out: %s", plugin.name, number, failed[plugin.name])
             except (Exception, SystemExit) as error:
@@ -162,6 +163,7 @@ class Live:
             scorers=scorers,
             segmentations={name: Memberships(codes, labels) for name, (codes, labels) in memberships.items()},
             failed=failed,
+            unloaded=frozenset(unloaded),
         )
 
 
