@@ -10,9 +10,10 @@ from typing import Any
 
 import grpc
 
-from visavis.errors import FieldViolation, InvalidInput, Unavailable
+from visavis.errors import FieldViolation, InvalidInput, Unavailable, VisavisError
 from visavis.rpc.address import is_loopback, parse
 from visavis.rpc.errors import PUSHBACK_KEY, from_call
+from visavis.rpc.probing import Trust, why_no_answer
 
 SYSTEM = "system"
 """As `tls_ca`: the certificates that this machine trusts."""
@@ -28,7 +29,7 @@ class Caller:
     def __init__(
         self, address: str, *, key: str, tls_ca: str, tls_cert: str, tls_key: str, plaintext: bool, timeout: float
     ) -> None:
-        host, _ = parse(address, "address")
+        host, port = parse(address, "address")
         if not timeout > 0:
             raise _invalid("timeout", f"is {timeout!r}; give seconds above 0")
         if not (key.isascii() and key.isprintable()):
@@ -43,6 +44,8 @@ class Caller:
                 f"give a PEM file or {SYSTEM!r}, or say plaintext=True",
             )
         self.address = address
+        self._place = host, port
+        self._trust = Trust(tls_ca, tls_cert, tls_key, system=tls_ca == SYSTEM)
         self._closed = False
         self._timeout = timeout
         self._metadata = (("authorization", f"Bearer {key}"),) if key else ()
@@ -75,7 +78,7 @@ class Caller:
                 wait = max(asked or 0.0, pause * random.uniform(0.5, 1.0))
                 last = attempt + 1 == _ATTEMPTS or time.monotonic() + wait >= until
                 if last or not again or asked is None:
-                    raise from_call(error, self.address) from None
+                    raise self._failed(error) from None
             time.sleep(wait)
             pause *= 2
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -97,13 +100,20 @@ class Caller:
         try:
             yield from call
         except grpc.RpcError as error:
-            raise from_call(error, self.address) from None
+            raise self._failed(error) from None
         finally:
             call.cancel()
 
     def close(self) -> None:
         self._closed = True
         self.channel.close()
+
+    def _failed(self, error: grpc.RpcError) -> VisavisError:
+        """The error of a call; where no server answered, with what stands between, if that can be seen."""
+        told = from_call(error, self.address)
+        if isinstance(told, Unavailable) and (why := why_no_answer(*self._place, self._trust)):
+            return Unavailable(f"no answer from the server at {self.address}: {why}")
+        return told
 
     def _check_open(self) -> None:
         if self._closed:
