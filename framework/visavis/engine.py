@@ -45,10 +45,13 @@ class Engine:
         """Publish where this process serves, so that commands on this machine go through it."""
         self.store.owner.announce(address, token)
 
-    def close(self) -> None:
-        """Write what is queued, checkpoint, give the store free. Idempotent."""
+    def close(self, *, keep_empty: bool = True) -> None:
+        """Write what is queued, checkpoint, give the store free. Idempotent.
+
+        Without `keep_empty`, a store that this opening made, and that nothing was ever written to, is removed.
+        """
         self.live.close()
-        self.store.close()
+        self.store.close(keep_empty=keep_empty)
 
     def __enter__(self) -> Self:
         return self

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Command
 
+import visavis
+from visavis.cli.progress import ProgressReport
 from visavis.testing.shop import SimulatedShop
 
 HEADER = "customer,item,time,quantity,price\n"
@@ -79,7 +82,7 @@ def test_a_file_that_cannot_be_used(run: Command, tmp_path: Path, content: bytes
     assert ended.code == 1
     assert said in ended.err.splitlines()[-1]
     assert ended.err.splitlines()[-1].startswith("visavis: ")
-    assert Path("new.duckdb").exists() == (content is not None)
+    assert list(Path().glob("new.duckdb*")) == []
 
 
 def test_a_column_that_the_file_lacks(run: Command, sales: Path) -> None:
@@ -128,3 +131,41 @@ def test_fit_names_a_plugin_that_fails(run: Command, data: Path, tmp_path: Path)
     assert "item_similarity" in ended.out
     assert "plugin sulky failed" in ended.err
     assert "not today" in ended.err
+
+
+def test_a_store_made_for_nothing_takes_nothing_else_with_it(run: Command) -> None:
+    bad = Path("bad.csv")
+    bad.write_bytes(b"a,b\n1,2\n")
+    assert run("keys", "create", "--scopes", "read", "--data", "new.duckdb").code == 0
+    assert run("import", bad, "--data", "new.duckdb").code == 1
+    assert not Path("new.duckdb").exists()
+    assert sorted(one.name for one in Path("new.duckdb.d").iterdir()) == ["keys.json", "keys.json.lock", "lock"]
+    bad.write_text(HEADER + "ann,tea,2025-01-01,1,2.50\n")
+    assert run("import", bad, "--data", "new.duckdb").code == 0
+
+
+def test_a_store_that_was_there_stays_also_empty(run: Command) -> None:
+    visavis.open("new.duckdb").close()
+    Path("bad.csv").write_bytes(b"a,b\n1,2\n")
+    assert run("import", "bad.csv", "--data", "new.duckdb").code == 1
+    assert run("status", "--data", "new.duckdb").code == 0
+
+
+def test_the_log_is_as_private_as_the_store(run: Command, sales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the mask of whoever runs the command lets all read."""
+    log, modes = Path("new.duckdb.wal"), set()
+
+    def look(self: object, progress: object) -> None:
+        if log.exists():
+            modes.add(log.stat().st_mode & 0o777)
+
+    monkeypatch.setattr(ProgressReport, "__call__", look)
+    before = os.umask(0o000)
+    try:
+        assert run("import", sales, "--data", "new.duckdb").code == 0
+        Path("new.duckdb").chmod(0o640)  # a store that its owner shares
+        assert run("fit", "--data", "new.duckdb").code == 0
+        assert os.umask(0) == 0
+    finally:
+        os.umask(before)
+    assert modes == {0o600, 0o640}

@@ -202,3 +202,34 @@ def test_keys_may_be_made_before_the_store(run: Command, store: Path) -> None:
         assert client.admin.status().interactions == 0
     ended = stop_server(process, signal.SIGTERM)
     assert (ended.code, ended.out) == (0, "stopped; everything is written\n")
+
+
+def test_a_key_in_a_file_that_the_server_does_not_read_is_told(run: Command, data: Path, tmp_path: Path) -> None:
+    own, other = Path(f"{data}.d", "keys.json"), tmp_path / "other.json"
+
+    def create(*arguments: object) -> str:
+        ended = run("keys", "create", "--scopes", "decide", "--data", data, *arguments)
+        assert ended.code == 0
+        return ended.err
+
+    note = "visavis: note: the key is in {}; the running server reads the file that it was started with, which is that "
+    process = start_server(data)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("serving ")
+        assert create("--keys-file", other).startswith(note.format(other))  # while it asks for none
+        assert create("--id", "web") == ""
+        assert create("--keys-file", other).startswith(note.format(other))
+        assert run("keys", "rotate", "web", "--data", data).err == ""
+        assert f"that reads {own} refuses it" in run("keys", "revoke", "web", "--data", data).out
+    finally:
+        assert stop_server(process, signal.SIGTERM).code == 0
+    assert create("--keys-file", other) == ""  # no server, nothing to mistake
+    process = start_server(data, "--keys-file", str(other))
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("serving ")
+        assert create().startswith(note.format(own))
+        assert create("--keys-file", other) == ""
+    finally:
+        assert stop_server(process, signal.SIGTERM).code == 0

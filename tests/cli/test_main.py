@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tests.cli.conftest import Command
 
 from visavis import __version__
-from visavis.cli.commands import status
+from visavis.cli.commands import compact, fit, keys, restore, status
 from visavis.cli.main import COMMANDS, build_parser
 from visavis.errors import FieldViolation, InvalidInput
 
@@ -96,7 +97,68 @@ def test_an_interrupt_is_130(run: Command, monkeypatch: pytest.MonkeyPatch) -> N
         raise KeyboardInterrupt
 
     monkeypatch.setattr(status, "run", interrupt)
-    assert run("status") == (130, "", "visavis: interrupted\n")
+    assert run("status") == (130, "", "visavis: interrupted; nothing was changed\n")
+
+
+def test_an_interrupt_while_a_store_is_made_leaves_none(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("visavis.identify.Identify.import_file", interrupt)
+    Path("sales.csv").write_text("customer,item\nann,tea\n")
+    ended = run("import", "sales.csv", "--data", "new.duckdb")
+    assert ended == (
+        130,
+        "",
+        "visavis: interrupted; what was stored so far stays; import the same file again to store the rest\n",
+    )
+    assert [one.name for one in Path().iterdir()] == ["sales.csv"]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "said"),
+    [
+        (fit, ["fit"], "what was fitted before is served still"),
+        (compact, ["compact"], "the store is whole"),
+        (restore, ["restore", "backup.duckdb"], "the store that was there is as it was, or lies whole in `aside`"),
+        (keys, ["keys", "list"], "`visavis keys list` tells"),
+    ],
+)
+def test_an_interrupt_says_what_stands(
+    run: Command, monkeypatch: pytest.MonkeyPatch, command: ModuleType, arguments: list[str], said: str
+) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", interrupt)
+    assert run(*arguments).err.startswith("visavis: interrupted; ")
+    assert said in run(*arguments).err
+
+
+@pytest.mark.parametrize("name", ["status", "settings", "serve", "fit", "doctor", "plugins"])
+def test_wrong_settings_are_told_by_every_command(run: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("VISAVIS_CURRENCY", "POUND")
+    told = "currency: is 'POUND' (from VISAVIS_CURRENCY); give an ISO 4217 code, three capital letters, such as EUR"
+    assert run(name) == (1, "", f"visavis: {told}\n")
+    monkeypatch.setenv("VISAVIS_CURRENCY", "GBP")
+    monkeypatch.setenv("VISAVIS_TIME_ZONE", "London")
+    assert run(name) == (
+        1,
+        "",
+        "visavis: time_zone: is 'London' (from VISAVIS_TIME_ZONE); give an IANA time zone such as Europe/London\n",
+    )
+
+
+def test_a_variable_that_is_no_setting_is_told_once(
+    run: Command, fitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VISAVIS_SCORRER", "repeat")
+    for arguments in (("status", "--data", fitted), ("settings",), ("keys", "create", "--scopes", "read")):
+        assert run(*arguments).err.splitlines()[0] == (
+            "visavis: warning: VISAVIS_SCORRER is no setting, and is ignored; did you mean VISAVIS_SCORER? "
+            "`visavis settings` lists them all"
+        )
+        assert run(*arguments).err.count("SCORRER") == 1
 
 
 def test_what_nobody_foresaw_is_not_swallowed(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:

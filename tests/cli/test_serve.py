@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,21 @@ def test_an_empty_store_is_made_on_demand(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline().startswith("serving ")
     assert stop_server(process, signal.SIGTERM).code == 0
+
+
+def test_keys_of_which_none_is_good_any_more_are_told(run: Command, data: Path) -> None:
+    assert run("keys", "create", "--scopes", "read", "--id", "old", "--expires", "1s", "--data", data).code == 0
+    assert run("keys", "create", "--scopes", "read", "--id", "gone", "--data", data).code == 0
+    assert run("keys", "revoke", "gone", "--data", data).code == 0
+    time.sleep(1.1)
+    told = f"visavis: warning: no key in {data}.d/keys.json is good any more, so every call is refused; `visavis keys"
+    for listen in (["--listen", "0.0.0.0:0", "--allow-plaintext"], []):
+        process = start_server(data, *listen)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("serving ")
+        assert told in stop_server(process, signal.SIGTERM).err
+    assert run("keys", "create", "--scopes", "read", "--data", data).code == 0
+    process = start_server(data)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("serving ")
+    assert "is good any more" not in stop_server(process, signal.SIGTERM).err

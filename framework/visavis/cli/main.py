@@ -120,8 +120,12 @@ def _run(argv: Sequence[str] | None) -> int:
         sys.stdout.flush()
         raise
     out = Output(sys.stdout, as_json=args.format == "json")
-    with warnings_told(sys.stderr):
-        code: int = args.run(args, out)
+    try:
+        with warnings_told(sys.stderr):
+            code: int = args.run(args, out)
+    except KeyboardInterrupt:
+        print(f"visavis: interrupted; {args.interrupted}", file=sys.stderr)
+        return 130
     out.flush()
     return code
 

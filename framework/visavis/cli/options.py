@@ -15,9 +15,19 @@ Run = Callable[[argparse.Namespace, Output], int]
 
 
 def add_command(
-    commands: Any, name: str, run: Run, *, help: str, description: str = "", example: str
+    commands: Any,
+    name: str,
+    run: Run,
+    *,
+    help: str,
+    description: str = "",
+    example: str,
+    interrupted: str = "nothing was changed",
 ) -> argparse.ArgumentParser:
-    """Add a command with the options that all commands have; its help ends in `example`."""
+    """Add a command with the options that all commands have; its help ends in `example`.
+
+    `interrupted` says what stands, and how to go on, when Ctrl-C ended it.
+    """
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=help,
@@ -25,7 +35,7 @@ def add_command(
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, interrupted=interrupted)
     # Without defaults here, what stood before the command holds.
     add_everywhere(parser, defaults=False)
     return parser

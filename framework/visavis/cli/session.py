@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visavis.config import Settings, load_settings
@@ -26,7 +28,8 @@ def settings_of(args: argparse.Namespace, **more: object) -> Settings:
 def open_shop(args: argparse.Namespace, *, create: bool = False) -> Iterator[Engine | Client]:
     """The shop that the arguments name, with the same verbs either way; closed when the block ends.
 
-    `create` makes a store where there is none. Raises what opening a store raises: `StoreInUse` when another
+    `create` makes a store where there is none; if the block fails before anything was written to it, it is removed
+    again. Raises what opening a store raises: `StoreInUse` when another
     process owns it and serves nobody.
     """
     settings = settings_of(args)
@@ -34,13 +37,37 @@ def open_shop(args: argparse.Namespace, *, create: bool = False) -> Iterator[Eng
     if owner is None:
         from visavis.engine import open_engine
 
-        with open_engine(settings=settings, create=create, purpose=f"visavis {args.command}") as engine:
-            yield engine
+        purpose = f"visavis {args.command}"
+        with private_log(settings.data), open_engine(settings=settings, create=create, purpose=purpose) as engine:
+            try:
+                yield engine
+            except BaseException:
+                engine.close(keep_empty=False)
+                raise
         return
     if args.plugins_dir:
         print("visavis: note: a server owns the store; its own plugins count, not --plugins-dir", file=sys.stderr)
     with connect_owner(owner) as client:
         yield client
+
+
+@contextmanager
+def private_log(data: Path) -> Iterator[None]:
+    """See to it that the log that DuckDB makes beside the store can be read by those only who may read the store.
+
+    DuckDB makes it anew after each checkpoint, in whichever thread commits, and with the mask of the whole process. So
+    the mask is set as long as the store is open: a command's process does nothing else.
+    """
+    try:
+        shared = data.stat().st_mode
+    except OSError:
+        shared = 0  # a new store is its owner's alone
+    before = os.umask(0o077)
+    os.umask(before | (0o066 & ~shared))
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def server_of(settings: Settings) -> OwnerInfo | None:
@@ -61,4 +88,4 @@ def connect_owner(owner: OwnerInfo) -> Client:
     return connect(owner.address, key=f"owner.{owner.token}")
 
 
-__all__ = ["connect_owner", "open_shop", "server_of", "settings_of"]
+__all__ = ["connect_owner", "open_shop", "private_log", "server_of", "settings_of"]

@@ -45,6 +45,8 @@ class Store:
         writer: Writer,
         schema_version: int,
         warnings: tuple[str, ...],
+        *,
+        made: bool = False,
     ) -> None:
         self.path = path
         self.folder = side_folder(path)
@@ -56,6 +58,7 @@ class Store:
         self.compacting = threading.Lock()
         """Held by the one compaction that may run."""
         self._high_water = high_water
+        self._made = made
         self.closed = False
 
     @classmethod
@@ -77,6 +80,7 @@ class Store:
         check_file(path)
         folder = make_side_folder(path)
         owner = Owner.acquire(folder, data=path, purpose=purpose)
+        made = not path.exists()
         try:
             for name in SCRATCH:
                 shutil.rmtree(folder / name, ignore_errors=True)
@@ -105,7 +109,7 @@ class Store:
         for warning in warnings:
             log.warning("%s", warning)
         writer = Writer(database, high_water, mark, settings)
-        return cls(path, database, owner, high_water, writer, version, warnings)
+        return cls(path, database, owner, high_water, writer, version, warnings, made=made)
 
     def cursor(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A cursor for one call in one thread."""
@@ -132,8 +136,11 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def close(self) -> None:
-        """Write what is queued, checkpoint, close, give the store free. Idempotent."""
+    def close(self, *, keep_empty: bool = True) -> None:
+        """Write what is queued, checkpoint, close, give the store free. Idempotent.
+
+        Without `keep_empty`, a store that this opening made, and that nothing was ever written to, is removed.
+        """
         if self.closed:
             return
         self.closed = True
@@ -142,6 +149,8 @@ class Store:
             self.writer.close()
         self.database.close()
         self._high_water.close()
+        if self._made and not keep_empty and not self.mark.sequence:
+            _remove_store(self.path, self.folder)
         self.owner.release()
 
     def __enter__(self) -> Self:
@@ -237,6 +246,22 @@ def _remove_leftovers(path: Path) -> tuple[str, ...]:
             else:
                 warnings.append(f"a {what} was broken off; what it left was removed: {left}")
     return tuple(warnings)
+
+
+def _remove_store(path: Path, folder: Path) -> None:
+    """Remove a store and what it keeps for itself; what others put beside it, such as keys, stays."""
+    for name in (*SCRATCH, "rejects"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    ours = {folder / name for name in ("high-water", "owner", "base")}
+    left = (folder / "lock",) if set(folder.iterdir()) <= {*ours, folder / "lock"} else ()
+    try:
+        # The log before its file: alone, it would be taken for what is left of a store that got lost.
+        for file in (wal_path(path), *sorted(ours), path, *left):
+            file.unlink(missing_ok=True)
+        if left:
+            folder.rmdir()
+    except OSError as error:
+        log.warning("the empty store %s cannot be removed (%s); remove it, it holds nothing", path, error.strerror)
 
 
 def read_mark(cursor: duckdb.DuckDBPyConnection) -> Mark:

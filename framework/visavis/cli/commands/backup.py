@@ -25,6 +25,7 @@ def add(commands: Any) -> None:
         "It holds personal data, and only you may read it. It does not hold the API keys: they lie in\n"
         "keys.json beside the store, and secrets are kept apart from data.",
         example="visavis backup shop-monday.duckdb --data shop.duckdb",
+        interrupted="no backup was made, and the store is as it was",
     )
     parser.add_argument("file", metavar="FILE", help="the new file; with --verify, one that was made before")
     parser.add_argument(

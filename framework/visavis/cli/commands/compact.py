@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
         "While a server owns the store, it does the work and goes on answering; calls that write wait\n"
         "for a moment at the end. The disk needs room for a second file.",
         example="visavis compact --data shop.duckdb",
+        interrupted="the store is whole, compacted or not, and a running server goes on; `visavis status` tells",
     )
 
 

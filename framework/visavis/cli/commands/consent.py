@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
         description="Take down a customer's word; it holds from the next answer on. Personalization is allowed until\n"
         "it is denied, marketing is denied until it is granted.",
         example="visavis consent 17850 --purpose personalization --deny --data shop.duckdb",
+        interrupted="it may have been recorded; say it again, that does no harm",
     )
     add_customer(parser)
     parser.add_argument("--purpose", required=True, choices=("personalization", "marketing"))

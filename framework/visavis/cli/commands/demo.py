@@ -41,6 +41,7 @@ def add(commands: Any) -> None:
         description="See it work, without a network: simulate a small shop, import its sales file, learn, serve on a\n"
         "loopback port, and ask over gRPC. It leaves nothing behind, unless --keep names a folder.",
         example="visavis demo --keep my_demo",
+        interrupted="without --keep it leaves nothing behind",
     )
     parser.add_argument("--keep", metavar="FOLDER", help="keep the sales file and the store in this folder")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another shop (default: 1)")

@@ -23,6 +23,7 @@ def add(commands: Any) -> None:
         description="Say what is the matter with a store, also with one that cannot be opened. It only looks,\n"
         "unless a repair is asked for; nothing is ever deleted.",
         example="visavis doctor --data shop.duckdb",
+        interrupted="a repair is done or not done, never half; look again with `visavis doctor`",
     )
     parser.add_argument(
         "--move-aside-wal", action="store_true", help="move a write-ahead log that cannot be replayed out of the way"

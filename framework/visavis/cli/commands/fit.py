@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
         run,
         help="learn from all that is recorded; what was learnt is served at once",
         example="visavis fit --data shop.duckdb",
+        interrupted="what was fitted before is served still, and a running server goes on; `visavis status` tells",
     )
 
 

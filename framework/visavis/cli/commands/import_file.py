@@ -47,6 +47,7 @@ def add(commands: Any) -> None:
         "name those that were guessed wrong. Importing the same file again adds nothing. The store is made if there\n"
         "is none.",
         example="visavis import sales.csv --data shop.duckdb --currency GBP --time-zone Europe/London",
+        interrupted="what was stored so far stays; import the same file again to store the rest",
     )
     parser.add_argument("file", metavar="FILE", help="CSV, Parquet or JSON Lines, also compressed (.gz, .zst)")
     parser.add_argument("--source", default="", metavar="NAME", help="what the rows are known by (default: file name)")

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from visavis.cli.options import add_command
-from visavis.cli.output import Output
-from visavis.cli.session import settings_of
-from visavis.errors import FieldViolation, InvalidInput
+from visavis.cli.output import Output, safe
+from visavis.cli.session import server_of, settings_of
+from visavis.config import Settings
+from visavis.errors import FieldViolation, Forbidden, InvalidInput, VisavisError
 from visavis.rpc.keys import Key, check_new, create, revoke, rotate
 from visavis.rpc.scopes import SCOPES, check_scopes
 
+_PATIENCE_S = 2.0  # for a server that is asked whether it takes a new key
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MOST_SECONDS = 36_500 * 86_400
 
@@ -51,7 +53,14 @@ def add(commands: Any) -> None:
 
 
 def _verb(verbs: Any, name: str, help: str, example: str) -> argparse.ArgumentParser:
-    parser = add_command(verbs, name, run, help=help, example=f"visavis keys {example}")
+    parser = add_command(
+        verbs,
+        name,
+        run,
+        help=help,
+        example=f"visavis keys {example}",
+        interrupted="the keys are as before, or changed as asked, never half; `visavis keys list` tells",
+    )
     parser.add_argument("--keys-file", metavar="FILE", help="the keys (default: keys.json in the store's side folder)")
     return parser
 
@@ -88,7 +97,7 @@ def _list(args: argparse.Namespace, out: Output) -> int:
 
 
 def _create(args: argparse.Namespace, out: Output) -> int:
-    from visavis.rpc.key_file import change_keys, now
+    from visavis.rpc.key_file import change_keys, keys_path, now
 
     # All that can be wrong, before a folder is made.
     scopes = check_scopes(args.scopes, "--scopes")
@@ -102,16 +111,18 @@ def _create(args: argparse.Namespace, out: Output) -> int:
         key, secret = create(keys, moment, scopes=scopes, key_id=args.id, expires_at=expires_at, note=args.note)
         return key
 
-    path = _path(args)
-    _show(out, path, change_keys(path, change, make=True), secret, moment)
     settings = settings_of(args, keys_file=args.keys_file)
+    path = keys_path(settings)
+    key = change_keys(path, change, make=True)
+    _show(out, path, key, secret, moment)
+    _warn_of_another_file(settings, path, f"{key.key_id}.{secret}")
     if not settings["keys_file"] and not settings.data.exists():
         print(f"visavis: note: there is no store at {settings.data} yet; the key is for one there", file=sys.stderr)
     return 0
 
 
 def _rotate(args: argparse.Namespace, out: Output) -> int:
-    from visavis.rpc.key_file import change_keys, now
+    from visavis.rpc.key_file import change_keys, keys_path, now
 
     overlap = _duration("--overlap", args.overlap)
     moment = now()
@@ -123,8 +134,11 @@ def _rotate(args: argparse.Namespace, out: Output) -> int:
         key, secret = rotate(keys, args.id, moment, overlap=overlap, expires_at=expires_at)
         return key
 
-    path = _path(args)
-    _show(out, path, change_keys(path, change), secret, moment)
+    settings = settings_of(args, keys_file=args.keys_file)
+    path = keys_path(settings)
+    key = change_keys(path, change)
+    _show(out, path, key, secret, moment)
+    _warn_of_another_file(settings, path, f"{key.key_id}.{secret}")
     return 0
 
 
@@ -132,12 +146,39 @@ def _revoke(args: argparse.Namespace, out: Output) -> int:
     from visavis.rpc.key_file import change_keys, now
 
     moment = now()
-    key = change_keys(_path(args), lambda keys: revoke(keys, args.id, moment))
+    path = _path(args)
+    key = change_keys(path, lambda keys: revoke(keys, args.id, moment))
     if out.as_json:
         out.json(_plain(key, moment))
     else:
-        out.line(f"the key {key.key_id} is revoked; a running server refuses it from now on")
+        out.line(f"the key {key.key_id} is revoked; a running server that reads {path} refuses it from now on")
     return 0
+
+
+def _warn_of_another_file(settings: Settings, path: Path, key: str) -> None:
+    """Say where the key is, unless the server that owns the store is seen to take it, and nobody without one."""
+    owner = server_of(settings)
+    if owner is None or (not _takes(owner.address, "") and _takes(owner.address, key)):
+        return
+    told = (
+        f"visavis: note: the key is in {path}; the running server reads the file that it was started with, which is "
+        "that one unless it was started with another keys_file"
+    )
+    print(safe(told), file=sys.stderr)
+
+
+def _takes(address: str, key: str) -> bool:
+    """Whether a server lets somebody in who has this key, whatever it may do."""
+    from visavis.client import connect
+
+    try:
+        with connect(address, key=key, timeout=_PATIENCE_S) as client:
+            client.admin.status()
+    except Forbidden:
+        return True
+    except VisavisError:
+        return False
+    return True
 
 
 def _show(out: Output, path: Path, key: Key, secret: str, moment: datetime) -> None:

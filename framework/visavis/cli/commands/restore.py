@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
         "The restored store is muted: nothing is sent except to test addresses. What was recorded after\n"
         "the backup is missing from it; senders that send it again get it recorded.",
         example="visavis restore shop-monday.duckdb --data shop.duckdb",
+        interrupted="the store that was there is as it was, or lies whole in `aside` beside it; restore again",
     )
     parser.add_argument("file", metavar="FILE", help="what `visavis backup` wrote")
     parser.add_argument("--replace", action="store_true", help="move the store that is there aside")

@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
         help="try a channel out: what a customer would get, sent to an address of your own",
         description="Send what a customer would get to an address of your own. The customer is not contacted.",
         example="visavis send 17850 --channel console --test-to me@example.com --data shop.duckdb",
+        interrupted="the message may have been sent; look at the test address before you send it again",
     )
     add_customer(parser)
     parser.add_argument("--channel", required=True, metavar="NAME", help="a channel; `visavis plugins` lists them")

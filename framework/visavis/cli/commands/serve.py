@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
+import sys
 from typing import Any
 
 from visavis.cli.options import add_command
-from visavis.cli.output import Output
-from visavis.cli.session import settings_of
-from visavis.config import SETTINGS
-from visavis.errors import FieldViolation, InvalidInput
+from visavis.cli.output import Output, safe
+from visavis.cli.session import private_log, settings_of
+from visavis.config import SETTINGS, Settings
 
 # The settings that have an option; their help is the table's.
 _OPTIONS = (
@@ -31,7 +30,6 @@ _OPTIONS = (
     "log_level",
 )
 _SHORT = {"http_listen": "--http"}
-_LEVELS = ("debug", "info", "warning", "error")
 
 
 def add(commands: Any) -> None:
@@ -44,6 +42,7 @@ def add(commands: Any) -> None:
         description="Answer over gRPC, and with --http over HTTP/JSON, until SIGTERM or Ctrl-C. "
         "Other addresses than loopback need TLS and keys.",
         example="visavis serve --data shop.duckdb --listen 127.0.0.1:50051",
+        interrupted="what was acknowledged is written",
     )
     parser.add_argument("--create", action="store_true", help="make an empty store if there is none")
     for setting in SETTINGS:
@@ -60,10 +59,8 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     """Serve until told to stop."""
     settings = settings_of(args, **{name: getattr(args, name) for name in _OPTIONS})
-    level = settings["log_level"]
-    if level not in _LEVELS:
-        raise InvalidInput([FieldViolation("log_level", f"is {level!r}; give {', '.join(_LEVELS)}")])
     from visavis.engine import open_engine
+    from visavis.rpc.key_file import keys_path
     from visavis.rpc.server import Server
     from visavis.rpc.server import run as serve
 
@@ -76,26 +73,26 @@ def run(args: argparse.Namespace, out: Output) -> int:
             out.line(f"serving {settings.data} at {places}; stop with Ctrl-C or `kill {os.getpid()}`")
             if not server.asks_for_keys:
                 out.line("no keys: whoever reaches this address may do everything; `visavis keys create` ends that")
+        if server.asks_for_keys and not _any_good(settings):
+            path = keys_path(settings)
+            text = f"no key in {path} is good any more, so every call is refused; `visavis keys create` makes one"
+            print(f"visavis: warning: {safe(text)}", file=sys.stderr)
         out.flush()
 
-    _keep_private(settings.data)
-    with open_engine(settings=settings, create=args.create, purpose="visavis serve") as engine:
+    create = args.create
+    with private_log(settings.data), open_engine(settings=settings, create=create, purpose="visavis serve") as engine:
         serve(engine, serving)
     if not out.as_json:
         out.line("stopped; everything is written")
     return 0
 
 
-def _keep_private(data: Path) -> None:
-    """See to it that the log that DuckDB makes beside the store can be read by those only who may read the store.
+def _any_good(settings: Settings) -> bool:
+    """Whether a client can have a key that is good now."""
+    from visavis.rpc.key_file import keys_path, now, read_keys
 
-    The mask holds for the whole process, which does nothing but serve.
-    """
-    try:
-        shared = data.stat().st_mode
-    except OSError:
-        shared = 0  # a new store is its owner's alone
-    os.umask(os.umask(0o077) | (0o066 & ~shared))
+    keys = read_keys(keys_path(settings)) or {}
+    return any(key.state(now()) == "valid" for key in keys.values())
 
 
 __all__ = ["add", "run"]

@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
         run,
         help="write a consistent copy of the store, also while it is served",
         example="visavis snapshot copy.duckdb --data shop.duckdb",
+        interrupted="no snapshot was made, and the store is as it was",
     )
     parser.add_argument("file", metavar="FILE", help="the new file; it must not exist yet")
 
