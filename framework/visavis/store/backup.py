@@ -37,7 +37,6 @@ from visavis.store.high_water import HighWater, Mark
 from visavis.store.migrations import latest_version, schema_version
 from visavis.store.owner import side_folder
 from visavis.store.store import BACKUP_SCHEMA, Store, read_mark
-from visavis.store.sync import sync
 from visavis.store.writer import Operation
 from visavis.upkeep import Backup
 

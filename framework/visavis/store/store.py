@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from visavis.config import Settings
 from visavis.errors import NotAStore, NotFound, StoreBehind, StoreDamaged, StoreError, StoreUnwritable
+from visavis.store import double_write
 from visavis.store.database import Database, check_file, wal_path
 from visavis.store.high_water import HighWater, Mark, check
 from visavis.store.migrations import migrate, table_names
@@ -252,7 +253,7 @@ def _remove_store(path: Path, folder: Path) -> None:
     """Remove a store and what it keeps for itself; what others put beside it, such as keys, stays."""
     for name in (*SCRATCH, "rejects"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    ours = {folder / name for name in ("high-water", "owner", "base")}
+    ours = {folder / name for name in ("high-water", "owner", "base", double_write.NAME)}
     left = (folder / "lock",) if set(folder.iterdir()) <= {*ours, folder / "lock"} else ()
     try:
         # The log before its file: alone, it would be taken for what is left of a store that got lost.
