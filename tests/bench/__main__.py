@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import data
+from tests.bench.cache import cache_folder
 from tests.bench.picture import draw
-from tests.bench.plan import Plan, cache_folder
+from tests.bench.plan import Plan
 from tests.bench.report import machine, machine_lines
 
 SECTIONS = {
@@ -59,12 +60,14 @@ def main(arguments: list[str]) -> int:
         print(line)
     print(f"sets and stores are kept in {cache}; delete it whenever you like", flush=True)
     with tempfile.TemporaryDirectory(prefix="visavis-bench-") as scratch:
-        rounds, seconds = (2, 0.6) if args.quick else (7, 3.0)
+        rounds, seconds = (2, 0.4) if args.quick else (7, 3.0)
         plan = Plan(tuple(args.size), args.quick, rounds, seconds, cache, Path(scratch))
         for name in args.sections or SECTIONS:
+            started = time.monotonic()
             for table in import_module(f"tests.bench.{name}").run(plan):
                 print("\n" + "\n".join(table.lines()), flush=True)
-                tables.append({"section": name, **table.as_json()})
+                tables.append(table.as_json())
+            print(f"\n{name}: measured in {time.monotonic() - started:.0f} s", flush=True)
     told: dict[str, Any] = {"machine": about, "quick": args.quick, "tables": tables}
     told["seconds"] = round(time.monotonic() - began, 1)
     args.json.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")

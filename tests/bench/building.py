@@ -47,7 +47,7 @@ def run(plan: Plan) -> Iterator[Table]:
     """A table for each set."""
     for name in plan.chosen(_USUAL, _QUICK):
         if not data.available(name):
-            yield Table(f"building {name}: {data.REAL[name][1]} is not here; set VISAVIS_TEST_DATA to its folder")
+            yield Table("building", name, f"{data.REAL[name][1]} is not here; set VISAVIS_TEST_DATA to its folder")
             continue
         yield _one_set(name, plan)
 
@@ -55,7 +55,7 @@ def run(plan: Plan) -> Iterator[Table]:
 def _one_set(name: str, plan: Plan) -> Table:
     folder = data.prepare(name, plan.cache)
     interactions = data.load(folder)
-    table = Table(f"building {name}: {interactions}", "faster than the fastest peer")
+    table = Table("building", name, str(interactions), "faster than the fastest peer")
     if name in data.SHAPES and abs(interactions.macs / data.SHAPES[name].macs - 1) > 0.05:
         table.notes.append(f"this is not the usual set: {data.SHAPES[name].macs:.3g} multiply-adds were expected")
     if name in data.REAL:
@@ -124,6 +124,11 @@ def _rows(what: str, answers: dict[str, list[dict[str, Any]]], target: str) -> I
     for who, own in seconds.items():
         compared = ratios(own, seconds[fastest]) if who == OURS and fastest else ()
         yield Row(what, who, "s", own, compared, target if who == OURS else "")
+    # Says more than the clock where other work is running.
+    cpu = {who: [answer["cpu_seconds"] for answer in told] for who, told in answers.items()}
+    for who, own in cpu.items():
+        compared = ratios(own, cpu[fastest]) if who == OURS and fastest else ()
+        yield Row("  processor time", who, "s", own, compared)
 
 
 def _memory_target(name: str, who: str) -> str:

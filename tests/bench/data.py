@@ -7,12 +7,12 @@ customers who keep to one of fifty tastes for a third of what they do. Each set 
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tests.bench.cache import kept
 
 SHARED = Path(os.environ.get("VISAVIS_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 _VERSION = 1  # of what is kept in the cache; raise it when a set changes
@@ -90,22 +90,14 @@ def available(name: str) -> bool:
 
 def prepare(name: str, cache: Path) -> Path:
     """The folder of a set in the cache; made if it is not there."""
-    folder = cache / f"set-{name}-v{_VERSION}"
-    if not folder.is_dir():
+
+    def make(folder: Path) -> None:
         made = synthetic(SHAPES[name]) if name in SHAPES else _real(SHARED / REAL[name][0])
-        # Under its name only when whole: a run may be broken off.
-        draft = folder.with_name(f"{folder.name}.{os.getpid()}")
-        draft.mkdir(parents=True)
         for part in ("indptr", "indices", "ratings"):
-            np.save(draft / f"{part}.npy", getattr(made, part))
-        np.save(draft / "n_items.npy", made.n_items)
-        try:
-            draft.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-            shutil.rmtree(draft)  # another run was first
-    return folder
+            np.save(folder / f"{part}.npy", getattr(made, part))
+        np.save(folder / "n_items.npy", made.n_items)
+
+    return kept(cache / f"set-{name}-v{_VERSION}", make)
 
 
 def load(folder: Path) -> Interactions:

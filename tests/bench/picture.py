@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib import util
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from tests.bench import data
@@ -13,6 +12,7 @@ from tests.bench.building import KINDS, OURS
 _SIZES = ("S", "M", "L")
 _COLOURS = {"visavis": "#0b6e4f", "implicit": "#c46210", "sparse_dot_topn": "#5b5f97", "implicit + server": "#c46210"}
 _GREY = "#9a9a9a"
+_BARS = ("visavis", "implicit + server", "echo")
 
 
 def draw(tables: list[dict[str, Any]], about: dict[str, Any], path: Path) -> str:
@@ -49,8 +49,8 @@ def _building(tables: list[dict[str, Any]], kind: str) -> dict[str, dict[str, fl
     """Seconds by competitor and set, K = 20."""
     found: dict[str, dict[str, float]] = {}
     for table in tables:
-        name = table["title"].removeprefix("building ").partition(":")[0]
-        if table["title"].startswith("building ") and name in _SIZES:
+        name = table["set"]
+        if table["section"] == "building" and name in _SIZES:
             for row in table["rows"]:
                 if row["what"] == f"{kind}, K=20":
                     found.setdefault(row["who"], {})[name] = row["median"]
@@ -61,9 +61,9 @@ def _serving(tables: list[dict[str, Any]]) -> dict[str, list[tuple[str, float]]]
     """Rates by kind of call: who, and how many a second."""
     found: dict[str, list[tuple[str, float]]] = {}
     for table in tables:
-        if table["title"].startswith("serving "):
+        if table["section"] == "serving":
             for row in table["rows"]:
-                if row["unit"].endswith("/s") and row["who"] in ("visavis", "echo", "implicit + server"):
+                if row["unit"].endswith("/s") and row["who"] in _BARS:
                     found.setdefault(f"{row['what']}\n{row['unit']}", []).append((row["who"], row["median"]))
     return found
 
@@ -101,8 +101,8 @@ def _bars(axis: Any, rates: dict[str, list[tuple[str, float]]]) -> None:
         place -= 0.7
     axis.set_xscale("log")
     axis.set_yticks([at for at, _ in ticks], [what for _, what in ticks], fontsize=7)
-    most = max(median([rate for _, rate in bars]) for bars in rates.values())
-    axis.set_xlim(right=most * 30)
+    all_rates = [rate for bars in rates.values() for _, rate in bars]
+    axis.set_xlim(min(all_rates) / 3, max(all_rates) * 30)  # room for what is written beside the bars
     axis.set(title="serving (more is better)", xlabel="a second")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +31,4 @@ class Plan:
         return min(self.most_rounds, usual)
 
 
-def cache_folder() -> Path:
-    """`VISAVIS_BENCH_CACHE`, else `visavis-bench` among the caches of this account."""
-    named = os.environ.get("VISAVIS_BENCH_CACHE")
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named) if named else caches / "visavis-bench"
-
-
-__all__ = ["Plan", "cache_folder"]
+__all__ = ["Plan"]

@@ -36,6 +36,9 @@ class Row:
 class Table:
     """Rows that belong together."""
 
+    section: str
+    set: str
+    """Name of the set that it was measured on."""
     title: str
     ratio: str = "ratio"
     """Head of the column of ratios: beside whom, and which way round."""
@@ -44,7 +47,7 @@ class Table:
 
     def lines(self) -> Iterable[str]:
         """The table as text."""
-        yield self.title
+        yield f"{self.section} {self.set}: {self.title}"
         if self.rows:
             yield from _aligned([("", "", "median", "min – max", "", self.ratio, "target"), *map(_cells, self.rows)])
         for note in self.notes:
@@ -59,7 +62,14 @@ class Table:
             if row.ratios:
                 told |= {"ratio": median(row.ratios), "ratios": list(row.ratios)}
             rows.append(told)
-        return {"title": self.title, "ratio": self.ratio, "rows": rows, "notes": self.notes}
+        return {
+            "section": self.section,
+            "set": self.set,
+            "title": self.title,
+            "ratio": self.ratio,
+            "rows": rows,
+            "notes": self.notes,
+        }
 
 
 def ratios(better: Sequence[float], worse: Sequence[float]) -> list[float]:

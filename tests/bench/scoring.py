@@ -36,7 +36,7 @@ def run(plan: Plan) -> Iterator[Table]:
 
 def _one_set(name: str, k: int, plan: Plan) -> Table:
     folder = data.prepare(name, plan.cache)
-    table = Table(f"scoring {name}: the {_N} best items, K={k}", "times as fast as implicit")
+    table = Table("scoring", name, f"the {_N} best items, K={k}", "times as fast as implicit")
     with Child("tests.bench.scoring:scorers", folder=str(folder), k=k) as child:
         answers = [child.ask(customers=round(plan.seconds * 1_000)) for _ in range(plan.rounds(5))]
     one, many = answers[0]["one_us"], answers[0]["many_us"]

@@ -7,12 +7,12 @@ store looks like, so that it is imported again when that changes.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 from tests.bench import data
+from tests.bench.cache import kept
 from tests.bench.child import REPOSITORY
 
 STORE = "shop.duckdb"
@@ -33,21 +33,20 @@ def item_id(item: int) -> str:
 
 def imported(name: str, cache: Path) -> Path:
     """The store of a set, in the cache; made if it is not there. Only to be copied, see `copy`."""
-    folder = cache / f"shop-{name}-{_mark()}"
-    if not folder.is_dir():
+
+    def make(folder: Path) -> None:
         import visavis
 
-        draft = folder.with_name(f"{folder.name}.{os.getpid()}")
-        draft.mkdir(parents=True)
-        source = draft / "sales.parquet"
+        source = folder / "sales.parquet"
         _write(data.load(data.prepare(name, cache)), source)
-        with visavis.open(draft / STORE) as shop:
+        with visavis.open(folder / STORE) as shop:
             shop.identify.import_file(source)
         source.unlink()
-        for old in cache.glob(f"shop-{name}-*"):
-            if old not in (draft, folder):
-                shutil.rmtree(old)
-        draft.rename(folder)
+
+    folder = kept(cache / f"shop-{name}-{_mark()}", make)
+    for old in cache.glob(f"shop-{name}-*"):
+        if old != folder and not old.suffix:  # with a suffix it is in the making, by another run
+            shutil.rmtree(old, ignore_errors=True)
     return folder / STORE
 
 

@@ -119,7 +119,9 @@ def test_a_child_that_fails_says_why() -> None:
 
 
 def test_a_table_tells_medians_spreads_ratios_and_targets() -> None:
-    table = Table("a title", "faster", [Row("this", "visavis", "s", [0.2, 0.1, 0.4], [2.0, 4.0, 1.0], "≥ 3")])
+    table = Table(
+        "building", "S", "a title", "faster", [Row("this", "visavis", "s", [0.2, 0.1, 0.4], [2.0, 4.0, 1.0], "≥ 3")]
+    )
     line = list(table.lines())[-1]
     for part in ("this", "visavis", "0.2", "0.1 – 0.4", "2.00 (1.00 – 4.00)", "≥ 3"):
         assert part in line
@@ -135,9 +137,9 @@ def test_the_machine_is_told() -> None:
 
 def test_a_picture_is_drawn_or_said_to_be_left_out(tmp_path: Path) -> None:
     tables = [
-        Table("building S: ...", rows=[Row("cosine, K=20", who, "s", [0.1]) for who in ("visavis", "implicit")]),
-        Table("building M: ...", rows=[Row("cosine, K=20", who, "s", [1.1]) for who in ("visavis", "implicit")]),
-        Table("serving S: ...", rows=[Row("Recommend", who, "calls/s", [1000]) for who in ("visavis", "echo")]),
+        Table("building", "S", "", rows=[Row("cosine, K=20", who, "s", [0.1]) for who in ("visavis", "implicit")]),
+        Table("building", "M", "", rows=[Row("cosine, K=20", who, "s", [1.1]) for who in ("visavis", "implicit")]),
+        Table("serving", "S", "", rows=[Row("Recommend", who, "calls/s", [1000]) for who in ("visavis", "echo")]),
     ]
     path = tmp_path / "bench.svg"
     line = picture.draw([table.as_json() for table in tables], machine(), path)
