@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """`VISAVIS_BENCH_CACHE`, else `visavis-bench` among the caches of this account."""
-    named = os.environ.get("VISAVIS_BENCH_CACHE")
+    """`BENCH_CACHE`, else `visavis-bench` among the caches of this account."""
+    named = os.environ.get("BENCH_CACHE")
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(named) if named else caches / "visavis-bench"
 

@@ -154,7 +154,7 @@ def test_a_picture_is_drawn_or_said_to_be_left_out(tmp_path: Path) -> None:
 def test_the_command_writes_tables_and_json(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("VISAVIS_BENCH_CACHE", str(cache))
+    monkeypatch.setenv("BENCH_CACHE", str(cache))
     path = tmp_path / "figures.json"
     assert main(["scoring", "--size", "T", "--quick", "--json", str(path)]) == 0
     read = json.loads(path.read_text())
