@@ -40,7 +40,8 @@ def driven(test: Callable[[Turns], Awaitable[None]]) -> None:
 
 
 async def work(turns: Turns, kind: str, seconds: float, done: list[str], until: float | None = None) -> None:
-    await turns.take(kind, until)
+    if not turns.at_once(kind, until):
+        await turns.wait(kind, until)
     time.sleep(seconds)
     done.append(kind)
 
@@ -59,6 +60,25 @@ def test_kinds_take_turns_so_that_slow_calls_do_not_starve_others() -> None:
     driven(test)
 
 
+def test_quick_calls_begin_at_once_and_wait_only_behind_slow_ones() -> None:
+    async def test(turns: Turns) -> None:
+        for _ in range(200):
+            assert turns.at_once("quick", None)
+            await asyncio.sleep(0.001)
+        assert turns.at_once("slow", None)
+        assert not turns.at_once("slow", None), "nobody knows yet how long it takes"
+        time.sleep(0.05)
+        await asyncio.sleep(0)
+        assert not turns.at_once("quick", None), "calls that came meanwhile are taken in first"
+        done: list[str] = []
+        await asyncio.gather(*(work(turns, "quick", 0, done) for _ in range(30)))
+        assert len(done) == 30
+        await asyncio.sleep(0.01)
+        assert turns.at_once("quick", None)
+
+    driven(test)
+
+
 def test_who_would_wait_too_long_is_refused_at_once_and_who_has_time_is_not() -> None:
     async def test(turns: Turns) -> None:
         done: list[str] = []
@@ -69,7 +89,7 @@ def test_who_would_wait_too_long_is_refused_at_once_and_who_has_time_is_not() ->
         await asyncio.sleep(0)
         assert 0 < turns.wait_s("ask") < LONGEST_WAIT_S
         with pytest.raises(Overloaded, match=r"would wait [0-9]+ ms for its turn") as caught:
-            await turns.take("ask", time.monotonic() + turns.wait_s("ask"))
+            await turns.wait("ask", time.monotonic() + turns.wait_s("ask"))
         assert int(caught.value.metadata["wait_ms"]) > 0
         waiting.append(asyncio.create_task(work(turns, "ask", 0, done, time.monotonic() + 60)))
         await asyncio.gather(*waiting)

@@ -157,8 +157,8 @@ class Edge:
                     request = self._requests(request, call, is_open)
                 else:
                     _count(request, call)
-                    if not is_open:
-                        await gate.turns.take(call.method, until)
+                    if not (is_open or gate.turns.at_once(call.method, until)):
+                        await gate.turns.wait(call.method, until)
                 response = await behaviour(request, context)
                 if self._patience is not None:
                     call.since = time.monotonic()

@@ -78,6 +78,16 @@ _READING = {"MessageService", "PluginService", "RecommendationService", "Segment
 
 _add_health: _Register = health_pb2_grpc.add_HealthServicer_to_server
 _add_reflection: _Register = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+_LANES = (
+    (health.SERVICE_NAME, "Check"),
+    (f"{PACKAGE}.InteractionService", "RecordInteractions"),
+    (f"{PACKAGE}.RecommendationService", "Recommend"),
+)
+"""Calls that wait in queues of their own until gRPC takes them in, so that a flood of one shuts out none of the others.
+
+Few, for gRPC looks at every lane for each call.
+"""
+
 _METADATA_BYTES = 16 * 1024
 PATIENCE = {
     # A client that vanished without a word is asked whether it is there, with calls under way or without.
@@ -204,16 +214,20 @@ class Server:
                 ("grpc.max_send_message_length", size),
                 ("grpc.max_metadata_size", _METADATA_BYTES),
                 ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
-                # Calls of one method that wait to be taken in: gRPC drops those beyond (CANCELLED), at random at first,
+                # Calls of one lane that wait to be taken in: gRPC drops those beyond (CANCELLED), at random at first,
                 # at little cost to us. A longer queue would answer everybody just after they gave up, and so would
-                # fewer streams on a connection: then the queue is in the caller's library, first come first served.
+                # fewer streams on a connection: then the queue is in the caller's library, first come first served. A
+                # shorter one would drop callers who come at once and could be answered in a fraction of a second.
                 ("grpc.max_concurrent_streams", 2 * self._gate.limit + _SPARE_STREAMS),
-                ("grpc.server.max_pending_requests", max(1, self._gate.limit // 2)),
-                ("grpc.server.max_pending_requests_hard_limit", max(2, self._gate.limit)),
+                ("grpc.server.max_pending_requests", self._gate.limit),
+                ("grpc.server.max_pending_requests_hard_limit", 2 * self._gate.limit),
                 *PATIENCE.items(),
             ],
         )
         server.add_generic_rpc_handlers((edge,))
+        for service, name in _LANES:
+            # Registered without a handler, so that the edge is asked for it as for every other call.
+            server.add_registered_method_handlers(service, {name: None})
         return server
 
     def _register(self, registry: Any) -> None:

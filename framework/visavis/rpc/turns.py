@@ -4,6 +4,9 @@ Left to itself, an event loop runs each call as it takes it in, and the queue gr
 first come first served, until every caller is answered just after it gave up. So calls take turns here. Between two
 turns the loop takes in what has come, for a small share of the time that turns take; and who would wait for too long
 is told so at once, while there is time to ask again or elsewhere.
+
+Calls that are quick do not need this: where turns take less than half of the time, the loop takes in calls as fast as
+it ever does, and each begins at once.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from visavis.errors import DeadlineExceeded, Overloaded
 LONGEST_WAIT_S = 1.0
 """Calls that would wait longer are refused, whatever deadline they have."""
 
+_ROUND_S = 0.001  # of turns in a row, after which further calls wait
+_PAID_BACK = 0.5  # of the time, that turns may take without that
 _SHARE = 0.25  # of the time of turns, that may go to taking in and refusing further calls between them
 _MOST_CREDIT_S = 0.2  # of that, saved in quiet times: a crowd that comes at once is told at once
 _LEAST_CREDIT_S = 0.003  # and spent in pieces no shorter: many calls in a row cost less than one here and there
@@ -37,6 +42,10 @@ class Turns:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._cost_s: dict[str, float] = {}
         self._pacing: asyncio.Task[None] | None = None
+        self._begun: list[str] = []  # kinds of the calls that began at once in this round of the loop
+        self._began = 0.0
+        self._debt_s = 0.0  # spent by those that began at once, less what is paid back
+        self._debt_at = 0.0
         self._credit_s = _MOST_CREDIT_S  # what may go to taking in calls now
 
     def wait_s(self, kind: str) -> float:
@@ -46,26 +55,53 @@ class Turns:
             return 0.0
         return sum(min(ahead, len(queue)) * self._cost_s.get(other, 0.0) for other, queue in self._waiting.items())
 
-    async def take(self, kind: str, until: float | None) -> None:
-        """Wait for a turn; it lasts until the caller next waits for something. `until`: its deadline, monotonic.
+    def at_once(self, kind: str, until: float | None) -> bool:
+        """Take a turn without waiting; False: it must be waited for.
+
+        `until`: when its caller gives up, monotonic. Raises `DeadlineExceeded` if there is not time enough.
+        """
+        if self._pacing is not None or self._owing(kind):
+            return False
+        self._check(kind, until)
+        if not self._begun:
+            self._began = time.monotonic()
+            asyncio.get_running_loop().call_soon(self._account)
+        self._begun.append(kind)
+        return True
+
+    def _owing(self, kind: str) -> bool:
+        """Whether the calls of this round, or of the time before, have taken so much that others come first."""
+        expected_s = len(self._begun) * self._cost_s.get(kind, _ROUND_S)
+        return self._debt_s >= _ROUND_S or expected_s >= _ROUND_S
+
+    def _account(self) -> None:
+        """The round of the loop in which calls began is over."""
+        now, begun, self._begun = time.monotonic(), self._begun, []
+        took = now - self._began
+        if begun.count(begun[0]) == len(begun):
+            self._learn(begun[0], took / len(begun))
+        self._debt_s = max(self._debt_s - (now - self._debt_at) * _PAID_BACK, 0.0) + took
+        self._debt_at = now
+
+    async def wait(self, kind: str, until: float | None) -> None:
+        """Wait for a turn; it lasts until the caller next waits for something.
 
         Raises `Overloaded` at once if the wait would be too long, `DeadlineExceeded` if it was.
         """
         self._check(kind, until)
-        if self._pacing is None:
-            self._pacing = asyncio.create_task(self._pace(kind, time.monotonic()))
-            return
         wait = self.wait_s(kind)
         left = LONGEST_WAIT_S if until is None else min(LONGEST_WAIT_S, (until - time.monotonic()) / _MARGIN)
         if wait > left:
             raise busy(wait)
-        queue = self._waiting.setdefault(kind, deque())
         turn = asyncio.get_running_loop().create_future()
-        queue.append(turn)
+        self._waiting.setdefault(kind, deque()).append(turn)
+        if self._pacing is None:
+            self._pacing = asyncio.create_task(self._pace())
         try:
             await turn
         except asyncio.CancelledError:
-            if turn in queue:
+            queue = self._waiting.get(kind)
+            if queue is not None and turn in queue:
                 queue.remove(turn)
             raise
         self._check(kind, until)
@@ -74,20 +110,22 @@ class Turns:
         if until is not None and until - time.monotonic() < self._cost_s.get(kind, 0.0):
             raise DeadlineExceeded("the deadline is too near for the call to be answered; give more time")
 
-    async def _pace(self, kind: str, began: float) -> None:
+    async def _pace(self) -> None:
         """Give turns until nobody waits."""
         try:
+            spent, self._debt_s = self._debt_s, 0.0
             while True:
-                await self._take_in(time.monotonic() - began)
-                now = time.monotonic()
-                self._learn(kind, now - began)
+                await self._take_in(spent)
                 following = self._next()
                 if following is None:
                     return
-                (kind, turn), began = following, now
+                (kind, turn), began = following, time.monotonic()
                 turn.set_result(None)
                 await asyncio.sleep(0)  # the turn
+                spent = time.monotonic() - began
+                self._learn(kind, spent)
         finally:
+            self._debt_s, self._debt_at = 0.0, time.monotonic()
             self._pacing = None
 
     def _learn(self, kind: str, took: float) -> None:
