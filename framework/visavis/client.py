@@ -200,6 +200,7 @@ class Customize:
         exclude_bought: bool | None = None,
         available_only: bool = True,
         one_per_group: bool = True,
+        most_reasons: int = 3,
     ) -> Recommendation:
         """A ranked list for one customer."""
         request = make(
@@ -207,6 +208,7 @@ class Customize:
             customer=convert.ref_to_proto(customer, "customer"),
             **_options(n, scorer, filters, exclude, available_only, one_per_group),
             exclude_bought=exclude_bought,
+            most_reasons=most_reasons,
         )
         answer = self._caller.call(self._stub.Recommend, request, again=True)
         return convert_answers.recommendation_from_proto(answer.recommendation)
@@ -222,6 +224,7 @@ class Customize:
         exclude_bought: bool | None = None,
         available_only: bool = True,
         one_per_group: bool = True,
+        most_reasons: int = 3,
     ) -> tuple[Recommendation, ...]:
         """A ranked list for each customer; at most 1,000 of them."""
         request = make(
@@ -229,6 +232,7 @@ class Customize:
             customers=[convert.ref_to_proto(one, f"customers[{row}]") for row, one in enumerate(customers)],
             **_options(n, scorer, filters, exclude, available_only, one_per_group),
             exclude_bought=exclude_bought,
+            most_reasons=most_reasons,
         )
         answer = self._caller.call(self._stub.BatchRecommend, request, again=True)
         return tuple(convert_answers.recommendation_from_proto(one) for one in answer.recommendations)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from visavis.api.v1 import recommendation_service_pb2 as pb
 
 Array = NDArray[Any]
 
@@ -127,15 +130,205 @@ def score_items(
 
 
 def contributions(
-    indptr: Array, items: Array, weights: Array, neighbours: Array, similarities: Array, customer: int, item: int
-) -> tuple[Array, Array]:
-    total: dict[int, float] = {}
-    for cause, amount in _parts(indptr, items, weights, neighbours, similarities, customer, item):
-        total[cause] = total.get(cause, 0.0) + amount
-    if any(np.isnan(amount) for amount in total.values()):
-        total = {}
-    order = sorted(total, key=lambda cause: (-total[cause], cause))
-    return np.array(order, np.int32), np.array([total[cause] for cause in order], np.float64)
+    indptr: Array, items: Array, weights: Array, neighbours: Array, similarities: Array, chosen: Array
+) -> tuple[Array, Array, Array]:
+    starts, entries, amounts = [0], [], []
+    for row in range(len(chosen)):
+        for item in chosen[row]:
+            parts = [
+                (entry, float(weights[entry]) * float(similarities[items[entry], place]))
+                for entry in range(indptr[row], indptr[row + 1])
+                if 0 <= items[entry] < len(neighbours) and 0 <= item < len(neighbours) and weights[entry] != 0
+                for place in np.flatnonzero(neighbours[items[entry]] == item)
+            ]
+            if any(np.isnan(amount) for _, amount in parts):
+                parts = []
+            # Stable: equal amounts stay in the order of the history.
+            parts.sort(key=lambda part: -part[1])
+            entries += [entry for entry, _ in parts]
+            amounts += [amount for _, amount in parts]
+            starts.append(len(entries))
+    return np.array(starts), np.array(entries, np.int64), np.array(amounts, np.float64)
+
+
+def tastes_of(
+    indptr: Array,
+    item: Array,
+    kind: Array,
+    quantity: Array,
+    rating: Array,
+    basket: Array,
+    weight_of: Array,
+    cause_of: Array,
+    purchase: int,
+    skip: int,
+    signal: str,
+) -> tuple[Array, Array, Array, Array]:
+    starts, found = [0], []
+    for customer in range(len(indptr) - 1):
+        rows = range(indptr[customer], indptr[customer + 1])
+        for code in sorted({int(item[row]) for row in rows if item[row] >= 0}):
+            own = [row for row in rows if item[row] == code]
+            gone = {row for row in own if kind[row] == purchase and quantity[row] <= 0}
+            weight = {row: 0.0 if row in gone else float(weight_of[kind[row]]) for row in own}
+            speaks = [row for row in own if (not np.isnan(rating[row]) if signal == "rating" else weight[row] > 0)]
+            skips = [row for row in own if kind[row] == skip]
+            bought = {row for row in own if kind[row] == purchase}
+            if not speaks or (skips and skips[-1] > speaks[-1]) or (signal != "rating" and bought and bought == gone):
+                continue
+            once = {int(basket[row]): row for row in bought - gone}
+            summed = sum(weight[row] for row in own if row not in bought) + sum(weight[row] for row in once.values())
+            values = {"presence": max(weight.values()), "weight": np.log1p(summed), "rating": rating[speaks[-1]]}
+            cause = -1 if signal == "rating" else max(0, *(int(cause_of[kind[row]]) for row in speaks))
+            found.append((code, values[signal], cause))
+        starts.append(len(found))
+    columns = [np.array([one[place] for one in found]) for place in range(3)]
+    return np.array(starts), columns[0].astype(np.int32), columns[1].astype(float), columns[2].astype(np.int8)
+
+
+def rows_of(
+    indptr: Array,
+    item: Array,
+    kind: Array,
+    time: Array,
+    quantity: Array,
+    rating: Array,
+    basket: Array,
+    codes: Array,
+    purchase: int,
+) -> tuple[Array, ...]:
+    parts = [
+        [row for row in range(indptr[code], indptr[code + 1]) if kind[row] != purchase or quantity[row] > 0]
+        if 0 <= code < len(indptr) - 1
+        else []
+        for code in codes
+    ]
+    rows = np.array([row for part in parts for row in part], np.int64)
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+    return starts, item[rows], kind[rows], time[rows], quantity[rows], rating[rows], basket[rows]
+
+
+def items_of(indptr: Array, item: Array, kind: Array, wanted: Array, n_items: int) -> tuple[Array, Array]:
+    marked = {code for code in range(len(wanted)) if wanted[code]}
+    parts = [
+        [code for code, of in zip(item[a:b], kind[a:b], strict=True) if of in marked and 0 <= code < n_items]
+        for a, b in pairwise(indptr)
+    ]
+    return np.cumsum([0, *map(len, parts)]), np.array([code for part in parts for code in part], np.int32)
+
+
+def pick(
+    items: Array,
+    values: Array,
+    by: Array,
+    counts: Array,
+    rows: Array,
+    codes: Array,
+    scores: Array,
+    group: Array,
+    everywhere: Array,
+    exclude_indptr: Array,
+    exclude_items: Array,
+    scorer: int,
+) -> str:
+    told = set()
+    for row in range(len(codes)):
+        own = exclude_items[exclude_indptr[row] : exclude_indptr[row + 1]]
+        for place, code in enumerate(codes[row]):
+            if code < -1:
+                return "what is no code of an item; codes are whole numbers, -1 for a missing place"
+            if code >= 0 and place and codes[row, place - 1] == -1:
+                return "an item behind a missing place; missing places (-1) come last"
+            if code >= 0 and not np.isfinite(scores[row, place]):
+                told.add("an item a score that is not a finite number")
+            if code >= 0 and (code >= len(everywhere) or everywhere[code] or code in own):
+                told.add("an item that was excluded")
+    if told:
+        return min(told)
+    for row, line, line_scores in zip(rows, codes, scores, strict=True):
+        for code, score in zip(line[line >= 0], line_scores, strict=False):
+            placed = items[row][items[row] >= 0]
+            variants = {int(group[one]) for one in placed if len(group)} - {-1}
+            if len(placed) == items.shape[1] or code in placed or (len(group) and group[code] in variants):
+                continue
+            items[row, len(placed)], values[row, len(placed)], by[row, len(placed)] = code, score, scorer
+            counts[row, scorer] += 1
+    return ""
+
+
+def fold_parts(
+    starts: Array,
+    template: Array,
+    item: Array,
+    amount: Array,
+    chosen: Array,
+    scores: Array,
+    n_templates: int,
+    n_items: int,
+    within: float,
+    most: int,
+) -> tuple[Array, Array, Array, Array]:
+    kept: list[tuple[int, int, float]] = []
+    ends = [0]
+    for first, last in pairwise(starts):
+        parts = [(int(template[k]), int(item[k]), float(amount[k])) for k in range(first, last)]
+        if len(parts) <= most:
+            kept += parts
+        elif most:
+            best = sorted(range(len(parts)), key=lambda k: -abs(parts[k][2]))[: most - 1]
+            kept += [parts[k] for k in sorted(best)]
+            rest = [parts[k][2] for k in range(len(parts)) if k not in best]
+            kept.append((n_templates + len(rest), -1, sum_in_order(np.array([0.0, *rest]))))
+        ends.append(len(kept))
+    columns = [np.array([one[place] for one in kept]) for place in range(3)]
+    return np.array(ends), columns[0].astype(np.int32), columns[1].astype(np.int32), columns[2].astype(float)
+
+
+def encode_lists(
+    heads: Array,
+    head_starts: Array,
+    items: Array,
+    scores: Array,
+    by: Array,
+    names: Array,
+    name_starts: Array,
+    starts: Array,
+    template: Array,
+    cause: Array,
+    amount: Array,
+    words: Array,
+    cuts: Array,
+    first_cut: Array,
+    labels: Array,
+    label_starts: Array,
+) -> Array:
+    def label(code: int) -> tuple[str, str]:
+        at = int(label_starts[code])
+        first, second = (int(size) for size in labels[at : at + 8].copy().view("<u4"))
+        return text(labels, at + 8, at + 8 + first), text(labels, at + 8 + first, at + 8 + first + second)
+
+    answer = pb.BatchRecommendResponse()
+    for row in range(len(items)):
+        one = pb.Recommendation.FromString(heads[head_starts[row] : head_starts[row + 1]].tobytes())
+        for place, code in enumerate(items[row][items[row] >= 0].tolist()):
+            of = by[row, place]
+            placed = one.items.add(rank=place + 1, score=scores[row, place])
+            placed.scorer = text(names, name_starts[of], name_starts[of + 1])
+            placed.item_id, placed.name = label(code)
+            which = row * items.shape[1] + place
+            for reason in range(starts[which], starts[which + 1]):
+                at = cuts[first_cut[template[reason]] : first_cut[template[reason] + 1]]
+                kind, *pieces = [text(words, a, b) for a, b in pairwise(at)]
+                item_id, name = label(cause[reason]) if cause[reason] >= 0 else ("", "")
+                placed.reasons.add(
+                    kind=kind, text=name.join(pieces), contribution=amount[reason], item_id=item_id, item_name=name
+                )
+        answer.recommendations.append(one)
+    return np.frombuffer(answer.SerializeToString(deterministic=True), np.uint8)
+
+
+def text(data: Array, first: int, last: int) -> str:
+    return data[first:last].tobytes().decode()
 
 
 def match_returns(group: Array, is_return: Array, quantity: Array, price: Array) -> tuple[Array, Array]:
@@ -238,12 +431,18 @@ __all__ = [
     "build_csr",
     "contributions",
     "cosine_top_k",
+    "encode_lists",
+    "fold_parts",
     "id_set_add",
     "id_set_contains",
     "id_set_new",
+    "items_of",
     "match_returns",
+    "pick",
     "place_rows",
+    "rows_of",
     "score_items",
+    "tastes_of",
     "text_hashes",
     "top_n",
     "transpose",

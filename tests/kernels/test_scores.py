@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.kernels import reference, samples
 
 from visavis import kernels
-from visavis.errors import InvalidInput, NotFound
+from visavis.errors import InvalidInput
 
 CASES = [(0, 0, 1), (3, 0, 2), (0, 5, 2), (1, 1, 1), (1, 6, 3), (8, 6, 5), (20, 15, 4), (5, 40, 10)]
 """Customers, items of the table, neighbours of each."""
@@ -55,16 +55,45 @@ def test_score_items_like_its_twin(
         np.testing.assert_array_equal(scores, reference.score_items(**history, chosen=chosen))
 
 
-@pytest.mark.parametrize(("n_customers", "n_items", "k"), [case for case in CASES if case[0]])
-def test_contributions_like_its_twin(rng: np.random.Generator, n_customers: int, n_items: int, k: int) -> None:
-    history = request(rng, n_customers, n_items, k, whole=True)
-    for customer in range(n_customers):
-        for item in range(-1, n_items + 1):
-            causes, amounts = kernels.contributions(**history, customer=customer, item=item)
-            expected_causes, expected_amounts = reference.contributions(**history, customer=customer, item=item)
-            assert [causes.dtype.name, amounts.dtype.name] == ["int32", "float64"]
-            np.testing.assert_array_equal(causes, expected_causes)
-            np.testing.assert_array_equal(amounts, expected_amounts)
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(("n_customers", "n_items", "k"), CASES)
+def test_contributions_like_their_twin(
+    rng: np.random.Generator, n_customers: int, n_items: int, k: int, whole: bool
+) -> None:
+    history = request(rng, n_customers, n_items, k, whole=whole)
+    for m in (0, 1, 9):
+        chosen = rng.integers(-1, n_items + 2, (n_customers, m)).astype(np.int32)
+        parts = kernels.contributions(**history, chosen=chosen)
+        assert [part.dtype.name for part in parts] == ["int64", "int64", "float64"]
+        for found, expected in zip(parts, reference.contributions(**history, chosen=chosen), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_many_contributions_stand_in_order_too(rng: np.random.Generator) -> None:
+    """Long lists of parts are grown and sorted another way than short ones."""
+    n = 700
+    neighbours, similarities = np.zeros((n, 1), np.int32), rng.integers(1, 5, (n, 1)).astype(float)
+    history = {
+        "indptr": np.array([0, n, 2 * n]), "items": np.tile(np.arange(n, dtype=np.int32), 2),
+        "weights": np.ones(2 * n), "neighbours": neighbours, "similarities": similarities,
+    }  # fmt: skip
+    chosen = np.array([[0, 0], [5, 0]], np.int32)
+    parts = kernels.contributions(**history, chosen=chosen)
+    for found, expected in zip(parts, reference.contributions(**history, chosen=chosen), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kernel", ["top_n", "score_items", "contributions"])
+def test_single_precision_is_added_up_in_double(rng: np.random.Generator, kernel: str) -> None:
+    history = request(rng, 8, 6, 5, whole=False)
+    single = history["similarities"].astype(np.float32)
+    more: dict[str, Any] = {"chosen": np.tile(np.arange(6, dtype=np.int32), (8, 1))}
+    if kernel == "top_n":
+        more = exclusions(rng, 8, 6) | {"n": 4}
+    narrow = getattr(kernels, kernel)(**(history | {"similarities": single}), **more)
+    wide = getattr(kernels, kernel)(**(history | {"similarities": single.astype(np.float64)}), **more)
+    for one, other in zip(narrow, wide, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @settings(derandomize=True, max_examples=40, deadline=None)
@@ -82,14 +111,15 @@ def test_lists_scores_and_reasons_agree(seed: int, n_items: int, k: int, whole: 
         out = unwanted["exclude_items"][slice(*unwanted["exclude_indptr"][row : row + 2])]
         wanted = [j for j in range(n_items) if j not in out and not unwanted["everywhere"][j]]
         assert sorted(listed) == [j for j in wanted if not np.isnan(all_scores[row, j])]
-        for item in range(n_items):
-            causes, amounts = kernels.contributions(**history, customer=row, item=item)
-            assert len(set(causes.tolist())) == len(causes)
-            assert (np.diff(amounts) <= 0).all()
-            if np.isnan(all_scores[row, item]):
-                assert len(causes) == 0
-            else:
-                assert abs(amounts.sum() - all_scores[row, item]) < 1e-9
+    starts, entries, amounts = kernels.contributions(**history, chosen=everything)
+    for place, score in enumerate(all_scores.ravel()):
+        own = slice(starts[place], starts[place + 1])
+        assert len(set(entries[own].tolist())) == len(entries[own])
+        assert (np.diff(amounts[own]) <= 0).all()
+        if np.isnan(score):
+            assert len(entries[own]) == 0
+        else:
+            assert abs(amounts[own].sum() - score) < 1e-9
 
 
 TABLE: dict[str, Any] = {
@@ -112,8 +142,8 @@ def test_equal_scores_stand_in_order_of_code_and_what_nobody_knows_is_passed_ove
     assert codes.tolist() == [[1, 2, -1]]
     assert scores[0, :2].tolist() == [1.0, 1.0]
     assert np.isnan(scores[0, 2])
-    causes, amounts = kernels.contributions(**history, customer=0, item=2)
-    assert (causes.tolist(), amounts.tolist()) == ([0], [1.0])
+    _, entries, amounts = kernels.contributions(**history, chosen=np.array([[2]], np.int32))
+    assert (entries.tolist(), amounts.tolist()) == ([0, 4], [0.5, 0.5])
 
 
 def test_a_nan_similarity_is_no_opinion_anywhere() -> None:
@@ -121,7 +151,7 @@ def test_a_nan_similarity_is_no_opinion_anywhere() -> None:
     codes, _ = kernels.top_n(**history, everywhere=np.zeros(4, bool), **NOTHING, n=4)
     assert codes.tolist() == [[1, -1, -1, -1]]
     assert np.isnan(kernels.score_items(**history, chosen=np.array([[2]], np.int32))).all()
-    assert len(kernels.contributions(**history, customer=0, item=2)[0]) == 0
+    assert len(kernels.contributions(**history, chosen=np.array([[2]], np.int32))[1]) == 0
 
 
 def test_exclusions_of_one_customer_do_not_touch_the_next() -> None:
@@ -158,7 +188,5 @@ def test_other_scores_name_what_is_wrong() -> None:
         kernels.score_items(**one([0], [1.0]), chosen=np.zeros((2, 1), np.int32))
     with pytest.raises(InvalidInput, match="chosen: must have 2 dimensions"):
         kernels.score_items(**one([0], [1.0]), chosen=np.zeros(1, np.int32))
-    with pytest.raises(InvalidInput, match="customer: "):
-        kernels.contributions(**one([0], [1.0]), customer=-1, item=0)
-    with pytest.raises(NotFound, match="customer: there is no row 1, only 1 rows"):
-        kernels.contributions(**one([0], [1.0]), customer=1, item=0)
+    with pytest.raises(InvalidInput, match="chosen: must have length 1, not 2"):
+        kernels.contributions(**one([0], [1.0]), chosen=np.zeros((2, 1), np.int32))

@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from visavis.api.v1 import recommendation_service_pb2 as recommendation_pb
 from visavis.config import load_settings
 from visavis.errors import Conflict, FieldViolation, InvalidInput, NotFound
 from visavis.model import (
@@ -253,6 +255,45 @@ class DifferentiateRoom:
         return Page(("ann", "bob"), "next")
 
 
+@dataclass(frozen=True)
+class Answered:
+    """Stands in for `Answers`."""
+
+    values: tuple[Recommendation, ...]
+
+    def rows(self) -> tuple[Recommendation, ...]:
+        return self.values
+
+    def wire(self) -> bytes:
+        return recommendation_pb.BatchRecommendResponse(
+            recommendations=[recommendation_to_proto(one) for one in self.values]
+        ).SerializeToString()
+
+
+def recommendation_to_proto(answer: Recommendation) -> recommendation_pb.Recommendation:
+    message = recommendation_pb.Recommendation(
+        customer_id=answer.customer_id,
+        decision_id=answer.decision_id,
+        scorer=answer.scorer,
+        fallback=answer.fallback,
+        fallback_reason=answer.fallback_reason,
+        generation=answer.generation,
+    )
+    for item in answer.items:
+        place = message.items.add(
+            item_id=item.item_id, name=item.name, rank=item.rank, score=item.score, scorer=item.scorer
+        )
+        for reason in item.reasons:
+            place.reasons.add(
+                kind=reason.kind,
+                text=reason.text,
+                contribution=reason.contribution,
+                item_id=reason.item_id,
+                item_name=reason.item_name,
+            )
+    return message
+
+
 class CustomizeRoom:
     def __init__(self, shop: Standin) -> None:
         self._shop = shop
@@ -268,8 +309,11 @@ class CustomizeRoom:
         exclude_bought: bool | None = None,
         available_only: bool = True,
         one_per_group: bool = True,
+        most_reasons: int = 3,
     ) -> Recommendation:
-        options = (n, scorer, tuple(filters), tuple(exclude), exclude_bought, available_only, one_per_group)
+        options = (
+            n, scorer, tuple(filters), tuple(exclude), exclude_bought, available_only, one_per_group, most_reasons,
+        )  # fmt: skip
         self._shop.enter("recommend", customer, *options)
         if not 1 <= n <= 1000:
             raise InvalidInput([FieldViolation("n", f"is {n}; give 1 to 1000")])
@@ -292,8 +336,8 @@ class CustomizeRoom:
         exclude_bought: bool | None = None,
         available_only: bool = True,
         one_per_group: bool = True,
+        most_reasons: int = 3,
     ) -> tuple[Recommendation, ...]:
-        self._shop.hold.wait(10)
         return tuple(
             self.recommend(
                 customer,
@@ -304,9 +348,15 @@ class CustomizeRoom:
                 exclude_bought=exclude_bought,
                 available_only=available_only,
                 one_per_group=one_per_group,
+                most_reasons=most_reasons,
             )
             for customer in customers
         )
+
+    def answer(self, customers: Sequence[CustomerRef], n: int = 10, **options: Any) -> Answered:
+        if threading.current_thread().name.startswith("visavis-call"):
+            self._shop.hold.wait(10)  # a batch; a single answer comes on the event loop
+        return Answered(self.recommend_many(customers, n, **options))
 
     def similar(
         self,

@@ -26,7 +26,7 @@ def verbs(room: object) -> dict[str, inspect.Signature]:
     return {
         name: inspect.signature(method)
         for name, method in inspect.getmembers(type(room), inspect.isfunction)
-        if not name.startswith("_") and not name.endswith("_soon") and name != "warm_up"
+        if not name.startswith("_") and not name.endswith("_soon") and name not in ("warm_up", "answer")
     }
 
 

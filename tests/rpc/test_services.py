@@ -204,8 +204,9 @@ def test_recommend(client: Client, shop: Standin) -> None:
         exclude_bought=False,
         available_only=False,
         one_per_group=False,
+        most_reasons=0,
     )
-    options = (3, "popularity", tuple(filters), ("i9",), False, False, False)
+    options = (3, "popularity", tuple(filters), ("i9",), False, False, False, 0)
     assert shop.seen == [("recommend", Identifier("email", "a@x"), *options)]
     assert answer == shop.customize.recommend(Identifier("email", "a@x"), 3)
 
@@ -218,7 +219,7 @@ def test_defaults_are_the_engines(channel: grpc.Channel, shop: Standin) -> None:
     message = message_pb.SendTestMessageRequest(channel="console", customer={"customer_id": "ann"}, to="me")
     MessageServiceStub(channel).SendTestMessage(message)
     assert shop.seen == [
-        ("recommend", "ann", 10, "", (), (), None, True, True),
+        ("recommend", "ann", 10, "", (), (), None, True, True, 3),
         ("similar", "tea", 10, "", (), (), True, True),
         ("send_test", "console", "ann", "me", 5),
     ]

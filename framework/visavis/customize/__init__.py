@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from visavis.config import Settings
+from visavis.customize.answers import Answers
 from visavis.customize.recommending import Recommending, Wanted
 from visavis.live import Live
 from visavis.model import AttributeFilter, CustomerRef, Recommendation, SimilarItems
@@ -38,11 +39,13 @@ class Customize:
         exclude_bought: bool | None = None,
         available_only: bool = True,
         one_per_group: bool = True,
+        most_reasons: int = 3,
     ) -> Recommendation:
         """The `n` (1 to 1,000) items that suit a customer best, with reasons; n of them if n may be shown.
 
         `scorer` empty means the setting's; `exclude_bought` None means what fits the scorer. A customer who is
-        unknown, has no history or objected to personalization gets the fall-back scorer's list, which says so.
+        unknown, has no history or objected to personalization gets the fall-back scorer's list, which says so. Of an
+        item's reasons the strongest come, `most_reasons` (0 to 100) at most; the last of them sums up all weaker ones.
         Raises `NotReady` before the first fit, `NotFound` for an unknown scorer, `InvalidInput` for bad fields.
         """
         return self.recommend_many(
@@ -54,6 +57,7 @@ class Customize:
             exclude_bought=exclude_bought,
             available_only=available_only,
             one_per_group=one_per_group,
+            most_reasons=most_reasons,
         )[0]
 
     def recommend_many(
@@ -67,10 +71,46 @@ class Customize:
         exclude_bought: bool | None = None,
         available_only: bool = True,
         one_per_group: bool = True,
+        most_reasons: int = 3,
     ) -> tuple[Recommendation, ...]:
         """As `recommend`, for 1 to 1,000 customers at once, answers in the order asked."""
-        wanted = Wanted(n, scorer, _tuple(filters), _tuple(exclude), exclude_bought, available_only, one_per_group)
-        return self._recommending.recommend(customers, wanted)
+        return self.answer(
+            customers,
+            n,
+            scorer=scorer,
+            filters=filters,
+            exclude=exclude,
+            exclude_bought=exclude_bought,
+            available_only=available_only,
+            one_per_group=one_per_group,
+            most_reasons=most_reasons,
+        ).rows()
+
+    def answer(
+        self,
+        customers: Sequence[CustomerRef],
+        n: int = 10,
+        *,
+        scorer: str = "",
+        filters: Sequence[AttributeFilter] = (),
+        exclude: Sequence[str] = (),
+        exclude_bought: bool | None = None,
+        available_only: bool = True,
+        one_per_group: bool = True,
+        most_reasons: int = 3,
+    ) -> Answers:
+        """`recommend_many` in columns, for whoever writes the answers elsewhere."""
+        wanted = Wanted(
+            n,
+            scorer,
+            _tuple(filters),
+            _tuple(exclude),
+            exclude_bought,
+            available_only,
+            one_per_group,
+            most_reasons,
+        )
+        return self._recommending.answer(customers, wanted)
 
     def similar(
         self,

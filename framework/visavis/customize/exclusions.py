@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis import kernels
 from visavis.history import Customers, Exclusions, Items
 from visavis.identify.checks import Violations, check_id, check_number, shorten
 from visavis.live import Live
+from visavis.live.vocabulary import read_only
 from visavis.model import AttributeFilter
 
 BOUGHT = ("purchase", "return")
@@ -25,43 +28,73 @@ class Filters:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        # Items and the masks made of them go together; threads that race make a mask twice, never a wrong one.
-        self._cache: tuple[Items | None, dict[tuple[AttributeFilter, ...], NDArray[np.bool_]]] = (None, {})
+        # Items and what was made of them go together; threads that race make a mask twice, never a wrong one.
+        self._cache: tuple[Items | None, dict[Any, NDArray[Any]]] = (None, {})
 
     def excluded(
         self, items: Items, filters: Sequence[AttributeFilter], exclude: Sequence[str], available_only: bool
     ) -> NDArray[np.bool_]:
         """bool [n_items]: what of the catalogue `items` is left out for everybody. Not to be written."""
-        of, masks = self._cache
-        if items is not of:
-            masks = {}
-            self._cache = (items, masks)
         # Lists where tuples are asked for work too, but cannot be keys.
         wanted = tuple(replace(one, any_of=tuple(one.any_of), none_of=tuple(one.none_of)) for one in filters)
-        mask = masks.get(wanted)
+        made = self._made_of(items)
+        mask = made.get((wanted, available_only))
         if mask is None:
             mask = np.zeros(len(items), dtype=np.bool_)
             for one in wanted:
                 mask |= ~_passes(one, items)
-            if len(masks) >= CACHED_FILTERS:
-                masks.clear()
-            masks[wanted] = mask
-        if available_only:
-            mask = mask | ~items.available
+            if available_only:
+                mask |= ~items.available
+            if len(made) >= CACHED_FILTERS:
+                made.clear()
+            made[wanted, available_only] = mask = read_only(mask)
         if exclude:
             mask = mask.copy()
             codes = [self._live.catalog.ids.find(item_id) for item_id in exclude]
             mask[[code for code in codes if 0 <= code < len(mask)]] = True
+            mask = read_only(mask)
         return mask
 
+    def groups(self, items: Items) -> NDArray[np.int32]:
+        """int32 [n_items]: the group of each item of the catalogue; empty if none is in a group."""
+        made = self._made_of(items)
+        groups = made.get("groups")
+        if groups is None:
+            groups = made["groups"] = items.group if (items.group >= 0).any() else items.group[:0]
+        return groups
 
-def exclusions(customers: Customers, everywhere: NDArray[np.bool_], exclude_bought: bool) -> Exclusions:
-    """Add what each customer skipped and, if asked, bought."""
-    hidden = customers.is_kind(*HIDDEN, *(BOUGHT if exclude_bought else ())) & (customers.item >= 0)
-    # An item that came after `everywhere` was made cannot be recommended by this request anyway.
-    hidden &= customers.item < len(everywhere)
-    counts = np.concatenate([[0], np.cumsum(hidden)])
-    return Exclusions(everywhere, counts[customers.indptr].astype(np.int64), customers.item[hidden])
+    def _made_of(self, items: Items) -> dict[Any, NDArray[Any]]:
+        of, made = self._cache
+        if items is not of:
+            made = {}
+            self._cache = (items, made)
+        return made
+
+
+class Hidden:
+    """What each customer skipped or bought must not be shown; kinds are looked up once."""
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        self._kinds = kinds
+        self._marked: dict[bool, NDArray[np.bool_]] = {}
+
+    def exclusions(self, customers: Customers, everywhere: NDArray[np.bool_], exclude_bought: bool) -> Exclusions:
+        """Add to `everywhere` what each customer skipped and, if asked, bought."""
+        marked = self._marked.get(exclude_bought)
+        if marked is None or len(marked) < len(self._kinds):
+            names = {*HIDDEN, *(BOUGHT if exclude_bought else ())}
+            marked = np.array([kind in names for kind in list(self._kinds)], dtype=np.bool_)
+            marked.flags.writeable = False
+            self._marked[exclude_bought] = marked
+        # An item that came after `everywhere` was made cannot be recommended by this request anyway.
+        indptr, items = kernels.items_of(customers.indptr, customers.item, customers.kind, marked, len(everywhere))
+        indptr.flags.writeable = items.flags.writeable = False
+        return Exclusions(everywhere, indptr, items)
+
+
+def nobodys(everywhere: NDArray[np.bool_]) -> Exclusions:
+    """What is left out for everybody, for one list that is no customer's."""
+    return Exclusions(everywhere, np.zeros(2, dtype=np.int64), np.empty(0, dtype=np.int32))
 
 
 def check_filters(filters: object) -> None:
@@ -140,4 +173,4 @@ def _texts(value: object) -> Sequence[str]:
     return (str(value),)
 
 
-__all__ = ["Filters", "check_excluded", "check_filters", "exclusions"]
+__all__ = ["Filters", "Hidden", "check_excluded", "check_filters", "nobodys"]

@@ -1,111 +1,76 @@
-"""Ranking: ask a scorer for its best, keep one variant of each group, explain what was kept."""
+"""Ranking: ask a scorer for its best, check what it says, keep one variant of each group."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis import kernels
+from visavis.customize.lists import Lists
 from visavis.errors import PluginError, VisavisError
 from visavis.history import Customers, Exclusions, Items
-from visavis.live.catalog import Catalog
-from visavis.model import Reason
-from visavis.plugin import Contribution, Scorer
-
-TRUE_WITHIN = 1e-9
-"""How far the sum of an item's contributions may lie from its score; of a score above 1, as a share of it."""
-
-
-class Placed(NamedTuple):
-    """An item in a list: its code, its score, the scorer that placed it."""
-
-    item: int
-    score: float
-    scorer: str
-
-
-@dataclass(slots=True)
-class Picks:
-    """A list being filled for one customer: at most `n` items, at most one of a group if asked."""
-
-    n: int
-    group_of: NDArray[np.int32] | None
-    placed: list[Placed] = field(default_factory=list)
-    _items: set[int] = field(default_factory=set)
-    _groups: set[int] = field(default_factory=set)
-
-    @property
-    def full(self) -> bool:
-        return len(self.placed) >= self.n
-
-    def block_group(self, item: int) -> None:
-        """Keep an item, and the variants of it, off the list."""
-        self._items.add(item)
-        if self.group_of is not None and self.group_of[item] >= 0:
-            self._groups.add(int(self.group_of[item]))
-
-    def offer(self, item: int, score: float, scorer: str) -> None:
-        """Place an item, unless the list is full or has it, or a variant of it."""
-        if self.full or item in self._items:
-            return
-        if self.group_of is not None and (group := int(self.group_of[item])) >= 0:
-            if group in self._groups:
-                return
-            self._groups.add(group)
-        self._items.add(item)
-        self.placed.append(Placed(item, score, scorer))
+from visavis.plugin import Scorer
 
 
 def fill(
-    picks: Sequence[Picks], name: str, scorer: Scorer, customers: Customers, items: Items, exclude: Exclusions
+    lists: Lists,
+    rows: NDArray[np.int64],
+    number: int,
+    name: str,
+    scorer: Scorer,
+    customers: Customers,
+    items: Items,
+    exclude: Exclusions,
+    group: NDArray[np.int32],
 ) -> None:
-    """Let a scorer fill the lists of these customers, asking for more while variants of a group crowd its answer."""
-    asked = max((one.n for one in picks), default=0)
-    rows = [row for row, one in enumerate(picks) if not one.full]
-    while rows and asked:
-        asked = min(asked, len(items))
-        hidden = take_exclusions(exclude, rows)
+    """Let a scorer, `number` in `by`, fill the lists `rows` of these customers, one each, asking for more while
+    variants of a group crowd its answer. `group` empty: variants may stand beside each other."""
+    asked = min(lists.items.shape[1], len(items))
+    asking = lists.free(rows)
+    own = customers, exclude
+    while len(asking) and asked:
+        if len(asking) < len(own[1].indptr) - 1:
+            places = np.searchsorted(rows, asking).tolist()
+            own = take_customers(customers, places), take_exclusions(exclude, places)
         with reported(name):
-            codes, scores = scorer.top(take_customers(customers, rows), items, asked, hidden)
-            _check_top(codes, scores, asked, hidden)
-        unfinished = []
-        for place, row in enumerate(rows):
-            # No item behind a missing one: `_check_top` saw to it.
-            count = int(np.count_nonzero(codes[place] >= 0))
-            for code, score in zip(codes[place, :count].tolist(), scores[place, :count].tolist(), strict=True):
-                picks[row].offer(code, score, name)
-            if not picks[row].full and count == asked and asked < len(items):
-                unfinished.append(row)
-        rows = unfinished
-        asked *= 4
+            codes, scores = scorer.top(own[0], items, asked, own[1])
+            place(lists, asking, codes, scores, own[1], group, number, asked)
+        if asked == len(items):
+            return
+        # Who has room although the scorer gave as much as it was asked for.
+        more = (lists.items[asking, -1] < 0) & (codes[:, -1] >= 0)
+        if not more.any():
+            return
+        asking = asking[more]
+        asked = min(4 * asked, len(items))
 
 
-def explain(
-    placed: Sequence[Placed], scorer_of: Callable[[str], Scorer | None], customers: Customers, catalog: Catalog
-) -> list[tuple[Reason, ...]]:
-    """The reasons of one customer's items, each from the scorer that placed it. `customers` holds that one only."""
-    reasons: list[tuple[Reason, ...]] = [()] * len(placed)
-    for name in dict.fromkeys(one.scorer for one in placed):
-        places = [place for place, one in enumerate(placed) if one.scorer == name]
-        scorer = scorer_of(name)
-        if scorer is None:
-            text = "in the shop, not yet known well enough to rank"
-            found: Sequence[Sequence[Contribution]] = [[Contribution("unranked", 0.0, text)]] * len(places)
-        else:
-            codes = np.array([[placed[place].item for place in places]], dtype=np.int32)
-            scores = np.array([[placed[place].score for place in places]])
-            with reported(name):
-                found = scorer.explain(customers, codes, scores)[0]
-                _check_reasons(found, scores[0])
-        with reported(name):
-            for place, contributions in zip(places, found, strict=True):
-                reasons[place] = tuple(_reason(one, catalog) for one in contributions)
-    return reasons
+def place(
+    lists: Lists,
+    rows: NDArray[np.int64],
+    codes: Any,
+    scores: Any,
+    exclude: Exclusions,
+    group: NDArray[np.int32],
+    number: int,
+    n: int,
+) -> None:
+    """Place what a scorer answered, [n_rows, n]. It is shown to customers and written down: `ValueError` for what is
+    no code, what was excluded, and a score without a value."""
+    wanted = (len(rows), n)
+    if codes.shape != wanted or scores.shape != wanted:
+        raise ValueError(f"top gave codes {codes.shape} and scores {scores.shape}; both must be {wanted}")
+    if codes.dtype.kind not in "iu":
+        raise ValueError("top gave what is no code of an item; codes are whole numbers, -1 for a missing place")
+    wrong = kernels.pick(
+        *lists, rows, codes, scores, group, exclude.everywhere, exclude.indptr, exclude.indices, number
+    )
+    if wrong:
+        raise ValueError(f"top gave {wrong}")
 
 
 @contextmanager
@@ -132,36 +97,6 @@ def check_neighbours(codes: Any, similarities: Any, most: int, n_items: int) -> 
     if not np.isfinite(similarities).all():
         raise ValueError("neighbours gave a similarity that is not a finite number")
     return codes, similarities
-
-
-def _check_top(codes: NDArray[np.int32], scores: NDArray[np.float64], n: int, exclude: Exclusions) -> None:
-    """What a scorer answers must be shown to customers and written down: no excluded item, no score without a value."""
-    wanted = (len(exclude.indptr) - 1, n)
-    if codes.shape != wanted or scores.shape != wanted:
-        raise ValueError(f"top gave codes {codes.shape} and scores {scores.shape}; both must be {wanted}")
-    if codes.dtype.kind not in "iu" or (codes < -1).any():
-        raise ValueError("top gave what is no code of an item; codes are whole numbers, -1 for a missing place")
-    given = codes >= 0
-    if (given[:, 1:] & ~given[:, :-1]).any():
-        raise ValueError("top gave an item behind a missing place; missing places (-1) come last")
-    if not np.isfinite(scores[given]).all():
-        raise ValueError("top gave an item a score that is not a finite number")
-    if (codes >= len(exclude.everywhere)).any() or exclude.everywhere[codes[given]].any():
-        raise ValueError("top gave an item that was excluded")
-    for row in range(len(codes)):
-        own = exclude.indices[exclude.indptr[row] : exclude.indptr[row + 1]]
-        if len(own) and np.isin(codes[row][given[row]], own).any():
-            raise ValueError("top gave an item that was excluded")
-
-
-def _check_reasons(found: Sequence[Sequence[Contribution]], scores: NDArray[np.float64]) -> None:
-    """Reasons must be true: what is said of an item adds up to its score."""
-    if len(found) != len(scores):
-        raise ValueError(f"explain gave {len(found)} lists for {len(scores)} items")
-    for contributions, score in zip(found, scores.tolist(), strict=True):
-        total = math.fsum(one.amount for one in contributions)
-        if contributions and not abs(total - score) <= TRUE_WITHIN * max(1.0, abs(score)):
-            raise ValueError(f"explain gave reasons that add up to {total!r}, and the score is {score!r}")
 
 
 def take_customers(customers: Customers, rows: Sequence[int]) -> Customers:
@@ -202,14 +137,4 @@ def _take(indptr: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[n
     return taken, entries
 
 
-def _reason(one: Contribution, catalog: Catalog) -> Reason:
-    if one.item < 0:
-        return Reason(one.kind, one.text, one.amount)
-    if one.item >= len(catalog):
-        raise ValueError(f"explain named item code {one.item}, and there are {len(catalog)} items")
-    item_id = catalog.ids.texts[one.item]
-    name = catalog.name(one.item)
-    return Reason(one.kind, one.text.replace("{item}", name), one.amount, item_id, name)
-
-
-__all__ = ["Picks", "Placed", "check_neighbours", "explain", "fill", "reported", "take_customers", "take_exclusions"]
+__all__ = ["check_neighbours", "fill", "place", "reported", "take_customers", "take_exclusions"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,42 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.config import Settings
-from visavis.customize.exclusions import Filters, check_excluded, check_filters, exclusions
-from visavis.customize.ranking import (
-    Picks,
-    Placed,
-    check_neighbours,
-    explain,
-    fill,
-    reported,
-    take_customers,
-    take_exclusions,
-)
+from visavis.customize.answers import Answers, new_ids
+from visavis.customize.exclusions import Filters, Hidden, check_excluded, check_filters, nobodys
+from visavis.customize.lists import Lists
+from visavis.customize.ranking import check_neighbours, fill, place, reported, take_customers, take_exclusions
+from visavis.customize.reasons import explain
 from visavis.errors import NotFound, NotReady, Overloaded, StoreError, Unavailable, VisavisError
 from visavis.history import Customers, Items
 from visavis.identify.checks import Violations, check_count, check_customer, check_id, shorten
 from visavis.live import Live
-from visavis.live.identities import Found
 from visavis.live.models import Generation
 from visavis.live.state import now_us
-from visavis.model import (
-    AttributeFilter,
-    CustomerRef,
-    Identifier,
-    Recommendation,
-    RecommendedItem,
-    SimilarItem,
-    SimilarItems,
-)
+from visavis.model import AttributeFilter, CustomerRef, Identifier, SimilarItem, SimilarItems
 from visavis.plugin import NeighbourScorer, Scorer
 from visavis.plugin.failures import type_and_place
 from visavis.store import Operation, Store
-from visavis.store.decisions import DecisionRow, insert_decisions
+from visavis.store.decisions import Decisions, insert_decisions
 
 MOST_ITEMS = 1_000
 MOST_CUSTOMERS = 1_000
+MOST_REASONS = 100
 UNRANKED = "catalog"
 """Stands as the scorer of items that no scorer has an opinion on."""
+
+_NO_GROUPS = np.empty(0, dtype=np.int32)
 
 log = logging.getLogger("visavis.customize")
 
@@ -63,6 +50,7 @@ class Wanted:
     exclude_bought: bool | None
     available_only: bool
     one_per_group: bool
+    most_reasons: int = 0
 
 
 class Recommending:
@@ -73,16 +61,17 @@ class Recommending:
         self._live = live
         self._settings = settings
         self._filters = Filters(live)
+        self._hidden = Hidden(live.kinds.names)
         self._count_lock = threading.Lock()
         self.unrecorded = 0
         """Answers whose record was dropped: too much was waiting to be written, or the writer has stopped."""
 
-    def recommend(self, customers: Sequence[CustomerRef], wanted: Wanted) -> tuple[Recommendation, ...]:
+    def answer(self, customers: Sequence[CustomerRef], wanted: Wanted) -> Answers:
         """One list a customer, in the order asked."""
         _check(wanted)
-        _check_customers(customers)
-        answers, decisions = self._answer(customers, wanted)
-        self._record(decisions)
+        self._check_customers(customers)
+        answers = self._answer(customers, wanted)
+        self._record(answers)
         return answers
 
     def warm_up(self) -> None:
@@ -91,27 +80,39 @@ class Recommending:
         anybody: CustomerRef = texts[0] if texts else Identifier("device", "warm-up")
         for name in sorted(self._live.generation.scorers):
             try:
-                self._answer([anybody], Wanted(10, name, (), (), None, True, True))
+                answers = self._answer([anybody], Wanted(10, name, (), (), None, True, True, 3))
+                answers.wire()
             except VisavisError as error:
                 # It says so to whoever asks for it, too; it must not stop the start.
                 failed, cause = error.metadata.get("plugin", name), error.__cause__ or error
                 log.warning("scorer %s failed to warm up: %s", failed, type_and_place(cause))
                 log.debug("traceback of scorer %s", failed, exc_info=cause)
 
-    def _answer(
-        self, customers: Sequence[CustomerRef], wanted: Wanted
-    ) -> tuple[tuple[Recommendation, ...], list[DecisionRow]]:
+    def _answer(self, customers: Sequence[CustomerRef], wanted: Wanted) -> Answers:
         generation = self._generation()
         name = wanted.scorer or self._settings["scorer"]
         scorer = self._scorer(generation, name, "scorer")
         items = self._live.catalog.whole()
         everywhere = self._filters.excluded(items, wanted.filters, wanted.exclude, wanted.available_only)
-        found = [self._live.identities.find(ref) for ref in customers]
-        past = self._histories(customers, found)
-        why_not = [self._why_not_personal(scorer, one, place, past) for place, one in enumerate(found)]
-        picks = [Picks(wanted.n, items.group if wanted.one_per_group else None) for _ in customers]
-        self._fill(picks, generation, name, scorer, past, why_not, items, everywhere, wanted)
-        return self._answers(customers, found, past, generation, name, why_not, picks)
+        past, identities, known = self._histories(customers)
+        why_not = _why_not_personal(scorer, past, known)
+        fallback = generation.scorers.get(self._settings["fallback_scorer"])
+        scorers = ((name, scorer), (self._settings["fallback_scorer"], fallback), (UNRANKED, None))
+        lists = Lists.empty(len(customers), wanted.n, len(scorers))
+        self._fill(lists, scorers, past, why_not, items, everywhere, wanted)
+        reasons = explain(lists, scorers, past, len(items), wanted.most_reasons)
+        return Answers(
+            past.now,
+            generation.number,
+            past.ids,
+            identities,
+            new_ids(len(customers)),
+            tuple(name for name, _ in scorers),
+            _fallback_reasons(lists, why_not),
+            lists,
+            reasons,
+            self._live.catalog,
+        )
 
     def similar(self, item_id: str, wanted: Wanted) -> SimilarItems:
         """The items most like one."""
@@ -131,20 +132,28 @@ class Recommending:
         name, scorer = self._neighbour_scorer(generation, wanted.scorer)
         items = catalog.whole()
         everywhere = self._filters.excluded(items, wanted.filters, wanted.exclude, wanted.available_only)
-        picks = Picks(wanted.n, items.group if wanted.one_per_group else None)
-        picks.block_group(code)
+        hidden = everywhere.copy()
+        hidden[code : code + 1] = True
+        group = self._filters.groups(items) if wanted.one_per_group else _NO_GROUPS
+        if len(group) > code and group[code] >= 0:
+            hidden |= group == group[code]
         with reported(name):
             codes, scores = check_neighbours(*scorer.neighbours(code, len(items)), len(items), len(items))
-        for other, score in zip(codes.tolist(), scores.tolist(), strict=True):
-            if other < len(everywhere) and not everywhere[other]:
-                picks.offer(other, score, name)
+        shown = ~hidden[codes]
+        lists = Lists.empty(1, wanted.n, 1)
+        best, values = codes[shown][np.newaxis], scores[shown][np.newaxis]
+        with reported(name):
+            place(lists, np.zeros(1, dtype=np.int64), best, values, nobodys(hidden), group, 0, best.shape[1])
         return SimilarItems(
             item_id,
             catalog.name(code),
             name,
             tuple(
-                SimilarItem(catalog.ids.texts[one.item], catalog.name(one.item), rank, one.score)
-                for rank, one in enumerate(picks.placed, 1)
+                SimilarItem(catalog.ids.texts[other], catalog.name(other), rank, score)
+                for rank, (other, score) in enumerate(
+                    zip(lists.items[0].tolist(), lists.scores[0].tolist(), strict=True), 1
+                )
+                if other >= 0
             ),
         )
 
@@ -194,145 +203,85 @@ class Recommending:
         first = self._settings["scorer"] if self._settings["scorer"] in knowing else sorted(knowing)[0]
         return first, knowing[first]
 
-    def _histories(self, customers: Sequence[CustomerRef], found: Sequence[Found]) -> Customers:
-        """The histories of those who may be personalized; an objector's is not even read."""
+    def _histories(self, customers: Sequence[CustomerRef]) -> tuple[Customers, NDArray[np.int32], NDArray[np.int32]]:
+        """The histories of those who may be personalized, an objector's is not even read; identities that an answer
+        may be recorded for, −1 for an objector's; and who was found at all."""
         live = self._live
-        codes = np.array(
-            [
-                one.customer if one.customer >= 0 and live.consents.may_personalize(one.customer) else -1
-                for one in found
-            ],
-            dtype=np.int32,
-        )
-        ids = [self._shown_id(ref, one) for ref, one in zip(customers, found, strict=True)]
-        return live.histories.of(codes, ids, live.kinds.names, now_us())
-
-    def _why_not_personal(self, scorer: Scorer, found: Found, place: int, past: Customers) -> str:
-        if not scorer.personal:
-            return ""
-        if found.customer < 0:
-            return "unknown_customer"
-        if past.codes[place] < 0:
-            return "objected"
-        return "" if past.indptr[place + 1] > past.indptr[place] else "no_history"
+        identities, known = live.identities.find_many(customers)
+        texts = live.identities.customers.texts
+        ids = [
+            texts[code] if code >= 0 else ref if isinstance(ref, str) else ""
+            for ref, code in zip(customers, known.tolist(), strict=True)
+        ]
+        codes = known
+        if objected := [row for row, code in enumerate(known.tolist()) if not live.consents.may_personalize(code)]:
+            codes = known.copy()
+            codes[objected] = identities[objected] = -1
+        return live.histories.of(codes, ids, live.kinds.names, now_us()), identities, known
 
     def _fill(
         self,
-        picks: Sequence[Picks],
-        generation: Generation,
-        name: str,
-        scorer: Scorer,
+        lists: Lists,
+        scorers: Sequence[tuple[str, Scorer | None]],
         past: Customers,
         why_not: Sequence[str],
         items: Items,
         everywhere: NDArray[np.bool_],
         wanted: Wanted,
     ) -> None:
-        personal = [row for row, why in enumerate(why_not) if not why]
-        if personal:
-            chosen = take_customers(past, personal)
+        (name, scorer), (fallback_name, fallback), _ = scorers
+        group = self._filters.groups(items) if wanted.one_per_group else _NO_GROUPS
+        personal = np.array([row for row, why in enumerate(why_not) if not why], dtype=np.int64)
+        if len(personal) and scorer is not None:
+            chosen = take_customers(past, personal.tolist())
             bought = wanted.exclude_bought if wanted.exclude_bought is not None else not scorer.recommends_bought
-            fill([picks[row] for row in personal], name, scorer, chosen, items, exclusions(chosen, everywhere, bought))
-        lacking = [row for row, one in enumerate(picks) if not one.full]
-        fallback = generation.scorers.get(self._settings["fallback_scorer"])
-        if not lacking:
+            exclude = self._hidden.exclusions(chosen, everywhere, bought)
+            fill(lists, personal, 0, name, scorer, chosen, items, exclude, group)
+        lacking = lists.free()
+        if not len(lacking):
             return
-        personal_fallback = fallback is not None and fallback.personal
-        rest = take_customers(past, lacking)
-        bought = wanted.exclude_bought is not False
-        exclude = exclusions(rest, everywhere, bought)
-        # Who gets nothing personal gets none, whatever scorer was named to fall back on.
-        asking = [place for place, row in enumerate(lacking) if not (personal_fallback and why_not[row])]
-        if fallback is not None and fallback is not scorer and asking:
-            fill(
-                [picks[lacking[place]] for place in asking],
-                self._settings["fallback_scorer"],
-                fallback,
-                take_customers(rest, asking),
-                items,
-                take_exclusions(exclude, asking),
-            )
-        for place, row in enumerate(lacking):
-            if not picks[row].full:
-                hidden = everywhere.copy()
-                hidden[exclude.indices[exclude.indptr[place] : exclude.indptr[place + 1]]] = True
-                for code in np.flatnonzero(~hidden).tolist():
-                    picks[row].offer(code, 0.0, UNRANKED)
+        rest = take_customers(past, lacking.tolist())
+        exclude = self._hidden.exclusions(rest, everywhere, wanted.exclude_bought is not False)
+        if fallback is not None and fallback is not scorer:
+            # Who gets nothing personal gets none, whatever scorer was named to fall back on.
+            asking = [at for at, row in enumerate(lacking.tolist()) if not (fallback.personal and why_not[row])]
+            if asking:
+                own, hidden = take_customers(rest, asking), take_exclusions(exclude, asking)
+                fill(lists, lacking[asking], 1, fallback_name, fallback, own, items, hidden, group)
+        for at, row in enumerate(lacking.tolist()):
+            if lists.items[row, -1] < 0:
+                hidden = take_exclusions(exclude, [at])
+                left = everywhere.copy()
+                left[hidden.indices] = True
+                codes = np.flatnonzero(~left).astype(np.int32)[np.newaxis]
+                place(lists, lacking[[at]], codes, np.zeros(codes.shape), hidden, group, 2, codes.shape[1])
 
-    def _answers(
-        self,
-        customers: Sequence[CustomerRef],
-        found: Sequence[Found],
-        past: Customers,
-        generation: Generation,
-        name: str,
-        why_not: Sequence[str],
-        picks: Sequence[Picks],
-    ) -> tuple[tuple[Recommendation, ...], list[DecisionRow]]:
-        answers, decisions = [], []
-        for row, one in enumerate(picks):
-            placed = one.placed
-            reason = why_not[row]
-            if not reason and any(entry.scorer != name for entry in placed):
-                reason = "too_few"
-            answer = Recommendation(
-                customer_id=past.ids[row],
-                decision_id=f"d-{uuid.uuid4().hex}",
-                scorer=placed[0].scorer if placed else name,
-                fallback=bool(reason) and not any(entry.scorer == name for entry in placed),
-                fallback_reason=reason,
-                generation=generation.number,
-                items=self._items(placed, generation, take_customers(past, [row])),
-            )
-            answers.append(answer)
-            decisions.append(
-                DecisionRow(
-                    answer.decision_id,
-                    past.now,
-                    # An objector's answers are kept, for no person.
-                    found[row].identity if past.codes[row] >= 0 else -1,
-                    answer.scorer,
-                    reason,
-                    generation.number,
-                    [entry.item for entry in placed],
-                    [entry.score for entry in placed],
-                    [entry.scorer for entry in placed],
-                )
-            )
-        return tuple(answers), decisions
-
-    def _items(
-        self, placed: Sequence[Placed], generation: Generation, customer: Customers
-    ) -> tuple[RecommendedItem, ...]:
-        catalog = self._live.catalog
-        reasons = explain(placed, generation.scorers.get, customer, catalog)
-        return tuple(
-            RecommendedItem(
-                item_id=catalog.ids.texts[one.item],
-                name=catalog.name(one.item),
-                rank=rank,
-                score=one.score,
-                scorer=one.scorer,
-                reasons=why,
-            )
-            for rank, (one, why) in enumerate(zip(placed, reasons, strict=True), 1)
-        )
-
-    def _shown_id(self, ref: CustomerRef, found: Found) -> str:
-        if found.customer >= 0:
-            return self._live.identities.customers.texts[found.customer]
-        return ref if isinstance(ref, str) else ""
-
-    def _record(self, decisions: Sequence[DecisionRow]) -> None:
+    def _record(self, answers: Answers) -> None:
+        decided = Decisions(
+            answers.at, answers.generation, answers.ids, answers.identities, answers.scorers, answers.fallback_reasons,
+            *answers.lists[:3],
+        )  # fmt: skip
         try:
-            future = self._store.writer.submit(
-                Operation(lambda tx: insert_decisions(tx, decisions), rows=len(decisions))
-            )
+            future = self._store.writer.submit(Operation(lambda tx: insert_decisions(tx, [decided]), rows=len(answers)))
         except (Overloaded, StoreError, Unavailable) as error:
             # The answer is made from memory, and stands without its record.
-            self._count_unrecorded(len(decisions), error)
+            self._count_unrecorded(len(answers), error)
         else:
-            future.add_done_callback(lambda done: self._count_unrecorded(len(decisions), done.exception()))
+            future.add_done_callback(lambda done: self._count_unrecorded(len(answers), done.exception()))
+
+    def _check_customers(self, customers: object) -> None:
+        bad = Violations()
+        if not isinstance(customers, list | tuple):
+            bad.add("customers", f"is {shorten(customers)}; give a list of customers")
+        elif not 1 <= len(customers) <= MOST_CUSTOMERS:
+            bad.add("customers", f"holds {len(customers):,}; give 1 to {MOST_CUSTOMERS:,}")
+        else:
+            known = self._live.identities.customers
+            for number, ref in enumerate(customers):
+                # An id that is known was checked when it came.
+                if not isinstance(ref, str) or known.find(ref) < 0:
+                    check_customer(bad, f"customers[{number}]" if len(customers) > 1 else "customer", ref)
+        bad.check()
 
     def _count_unrecorded(self, answers: int, error: BaseException | None) -> None:
         if error is None:
@@ -347,22 +296,29 @@ class Recommending:
 def _check(wanted: Wanted) -> None:
     bad = Violations()
     check_count(bad, "n", wanted.n, most=MOST_ITEMS)
+    check_count(bad, "most_reasons", wanted.most_reasons, least=0, most=MOST_REASONS)
     check_id(bad, "scorer", wanted.scorer, required=False)
     bad.check()
     check_filters(wanted.filters)
     check_excluded(wanted.exclude)
 
 
-def _check_customers(customers: object) -> None:
-    bad = Violations()
-    if not isinstance(customers, list | tuple):
-        bad.add("customers", f"is {shorten(customers)}; give a list of customers")
-    elif not 1 <= len(customers) <= MOST_CUSTOMERS:
-        bad.add("customers", f"holds {len(customers):,}; give 1 to {MOST_CUSTOMERS:,}")
-    else:
-        for place, ref in enumerate(customers):
-            check_customer(bad, f"customers[{place}]" if len(customers) > 1 else "customer", ref)
-    bad.check()
+def _why_not_personal(scorer: Scorer, past: Customers, known: NDArray[np.int32]) -> list[str]:
+    """Of each customer, why a personal scorer is not asked; empty if it is."""
+    if not scorer.personal:
+        return [""] * len(past)
+    return [
+        "" if rows else "unknown_customer" if found < 0 else "objected" if read < 0 else "no_history"
+        for rows, found, read in zip(np.diff(past.indptr).tolist(), known.tolist(), past.codes.tolist(), strict=True)
+    ]
 
 
-__all__ = ["MOST_CUSTOMERS", "MOST_ITEMS", "UNRANKED", "Recommending", "Wanted"]
+def _fallback_reasons(lists: Lists, why_not: Sequence[str]) -> list[str]:
+    """Of each list, why not all is from the scorer asked for."""
+    return [
+        why or ("too_few" if fallback or unranked else "")
+        for why, (_, fallback, unranked) in zip(why_not, lists.counts.tolist(), strict=True)
+    ]
+
+
+__all__ = ["MOST_CUSTOMERS", "MOST_ITEMS", "MOST_REASONS", "UNRANKED", "Recommending", "Wanted"]

@@ -10,10 +10,16 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
 
     sparse      build_csr, transpose
     similarity  cosine_top_k, adjusted_cosine_top_k
-    scores      top_n, score_items, contributions
+    scores      top_n, score_items
+    causes      contributions
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
+    tastes      tastes_of
+    rows        rows_of, items_of
+    picking     pick
+    reasons     fold_parts
+    wire        encode_lists
     text_hash   text_hashes
 """
 
@@ -23,25 +29,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from visavis.kernels.causes import contributions
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
+    from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
+    from visavis.kernels.reasons import fold_parts
     from visavis.kernels.returns import match_returns
-    from visavis.kernels.scores import contributions, score_items, top_n
+    from visavis.kernels.rows import items_of, rows_of
+    from visavis.kernels.scores import score_items, top_n
     from visavis.kernels.similarity import adjusted_cosine_top_k, cosine_top_k
     from visavis.kernels.sparse import build_csr, transpose
+    from visavis.kernels.tastes import tastes_of
     from visavis.kernels.text_hash import text_hashes
+    from visavis.kernels.wire import encode_lists
 
 _HOMES = {
     "adjusted_cosine_top_k": "similarity",
     "build_csr": "sparse",
-    "contributions": "scores",
+    "contributions": "causes",
     "cosine_top_k": "similarity",
+    "encode_lists": "wire",
+    "fold_parts": "reasons",
     "id_set_add": "id_set",
     "id_set_contains": "id_set",
     "id_set_new": "id_set",
+    "items_of": "rows",
     "match_returns": "returns",
+    "pick": "picking",
     "place_rows": "placing",
+    "rows_of": "rows",
     "score_items": "scores",
+    "tastes_of": "tastes",
     "text_hashes": "text_hash",
     "top_n": "scores",
     "transpose": "sparse",
@@ -66,12 +84,18 @@ __all__ = [
     "build_csr",
     "contributions",
     "cosine_top_k",
+    "encode_lists",
+    "fold_parts",
     "id_set_add",
     "id_set_contains",
     "id_set_new",
+    "items_of",
     "match_returns",
+    "pick",
     "place_rows",
+    "rows_of",
     "score_items",
+    "tastes_of",
     "text_hashes",
     "top_n",
     "transpose",

@@ -3,16 +3,25 @@
 The score of item j for a customer is the sum, over the customer's history entries (item i, weight w) in the order
 given, of w · similarity of j in row i of the table. Entries with weight 0, and items and neighbours that the table
 has no row for, say nothing. An item with no part at all has no score: NaN, "no opinion".
+
+Similarities may be float32 or float64 and are added up as float64. Sums and marks lie in memory that each thread
+keeps for itself, 20 bytes for each item of the largest table that it met: clearing it anew for every customer would
+take longer than the scoring.
 """
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.errors import NotFound
 from visavis.kernels import _check
 from visavis.kernels._jit import serial
+
+Similarities = NDArray[np.float32] | NDArray[np.float64]
+_LAST_MARK = 2**31 - 1
 
 
 def top_n(
@@ -20,7 +29,7 @@ def top_n(
     items: NDArray[np.int32],
     weights: NDArray[np.float64],
     neighbours: NDArray[np.int32],
-    similarities: NDArray[np.float64],
+    similarities: Similarities,
     everywhere: NDArray[np.bool_],
     exclude_indptr: NDArray[np.int64],
     exclude_items: NDArray[np.int32],
@@ -34,16 +43,23 @@ def top_n(
     −1 and NaN.
     """
     starts, codes, amounts = _history(indptr, items, weights)
-    table, values = _check.table(neighbours, similarities)
+    table, values = _table(neighbours, similarities)
     nowhere = _check.array("everywhere", everywhere, np.bool_)
     if len(nowhere) < len(table):
         _check.refuse("everywhere", f"must be at least as long as the table ({len(table)}), not {len(nowhere)}")
     unwanted = _check.array("exclude_items", exclude_items, np.int32)
-    unwanted_starts = _check.row_starts("exclude_indptr", exclude_indptr, len(unwanted), n_rows=len(starts) - 1)
-    shape = (len(starts) - 1, _check.count("n", n))
-    best = np.full(shape, -1, np.int32)
-    scores = np.full(shape, np.nan, np.float64)
-    _top_n(starts, codes, amounts, table, values, nowhere, unwanted_starts, unwanted, best, scores)
+    unwanted_starts = _check.array("exclude_indptr", exclude_indptr, np.int64)
+    if len(unwanted_starts) != len(starts) or _fault(unwanted_starts, len(unwanted)):
+        _check.row_starts("exclude_indptr", exclude_indptr, len(unwanted), n_rows=len(starts) - 1)
+    rows = len(starts) - 1
+    shape = (rows, _check.count("n", n))
+    best = np.empty(shape, np.int32)
+    scores = np.empty(shape, np.float64)
+    mark, stamp, hidden, sums, touched = _scratch.of(len(table), rows)
+    _top_n(
+        starts, codes, amounts, table, values, nowhere, unwanted_starts, unwanted,
+        mark, stamp, hidden, sums, touched, best, scores,
+    )  # fmt: skip
     return best, scores
 
 
@@ -52,7 +68,7 @@ def score_items(
     items: NDArray[np.int32],
     weights: NDArray[np.float64],
     neighbours: NDArray[np.int32],
-    similarities: NDArray[np.float64],
+    similarities: Similarities,
     chosen: NDArray[np.int32],
 ) -> NDArray[np.float64]:
     """The scores of given items, float64 [n_customers, m] for `chosen` int32 [n_customers, m].
@@ -61,46 +77,83 @@ def score_items(
     the table. `indptr`, `items` and `weights` are those of `top_n`.
     """
     starts, codes, amounts = _history(indptr, items, weights)
-    table, values = _check.table(neighbours, similarities)
+    table, values = _table(neighbours, similarities)
     wanted = _check.array("chosen", chosen, np.int32, ndim=2, length=len(starts) - 1)
     scores = np.full(wanted.shape, np.nan, np.float64)
-    _score_items(starts, codes, amounts, table, values, wanted, scores)
+    mark, stamp, _, sums, touched = _scratch.of(len(table), len(starts) - 1)
+    _score_items(starts, codes, amounts, table, values, wanted, mark, stamp, sums, touched, scores)
     return scores
-
-
-def contributions(
-    indptr: NDArray[np.int64],
-    items: NDArray[np.int32],
-    weights: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-    similarities: NDArray[np.float64],
-    customer: int,
-    item: int,
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """What one score is made of: `(causes int32 [c], amounts float64 [c])`, largest first, ties smaller code first.
-
-    `customer` is a row of `indptr`, `item` any code. Entries of the same item are one cause; amounts add up to the
-    score of `score_items` within rounding. Empty where the score is NaN.
-    Raises NotFound for a customer that `indptr` has no row for.
-    """
-    starts, codes, amounts = _history(indptr, items, weights)
-    table, values = _check.table(neighbours, similarities)
-    row = _check.count("customer", customer)
-    if row >= len(starts) - 1:
-        raise NotFound(f"customer: there is no row {row}, only {len(starts) - 1} rows")
-    code = _check.count("item", item, least=-1)
-    history = slice(starts[row], starts[row + 1])
-    causes, parts = _contributions(codes[history], amounts[history], table, values, code)
-    order = np.lexsort((causes, -parts))
-    return causes[order], parts[order]
 
 
 def _history(
     indptr: object, items: object, weights: object
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
     codes = _check.array("items", items, np.int32)
-    amounts = _check.finite("weights", weights, length=len(codes))
-    return _check.row_starts("indptr", indptr, len(codes)), codes, amounts
+    amounts = _check.array("weights", weights, np.float64, length=len(codes))
+    starts = _check.array("indptr", indptr, np.int64)
+    if _fault(starts, len(codes)) or not _all_finite(amounts):
+        # Something is wrong, and these say what.
+        _check.row_starts("indptr", indptr, len(codes))
+        _check.finite("weights", weights)
+    return starts, codes, amounts
+
+
+def _table(neighbours: object, similarities: object) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    codes = _check.array("neighbours", neighbours, np.int32, ndim=2)
+    single = isinstance(similarities, np.ndarray) and similarities.dtype == np.float32
+    values = _check.array("similarities", similarities, np.float32 if single else np.float64, ndim=2)
+    if codes.shape != values.shape:
+        _check.refuse("similarities", f"must have the shape of neighbours {codes.shape}, not {values.shape}")
+    return codes, values
+
+
+class _Scratch(threading.local):
+    """One thread's memory for scoring. What an entry holds counts only where its stamp is the mark of the customer
+    at hand; marks only grow, so nothing is cleared between customers."""
+
+    def __init__(self) -> None:
+        self._renew(0)
+
+    def _renew(self, n_items: int) -> None:
+        self._n_items = n_items
+        self._next = 0
+        self._stamp = np.full(n_items, -1, np.int32)
+        self._second = np.full(n_items, -1, np.int32)
+        self._sums = np.empty(n_items, np.float64)
+        self._touched = np.empty(n_items, np.int32)
+
+    def of(
+        self, n_items: int, rows: int
+    ) -> tuple[int, NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]:
+        """The first of `rows` marks, and the arrays: at least [n_items] each. `stamp` and the second one hold no mark
+        of these rows."""
+        if n_items > self._n_items or self._next > _LAST_MARK - rows:
+            self._renew(max(n_items, self._n_items))
+        mark = self._next
+        self._next += rows
+        return mark, self._stamp, self._second, self._sums, self._touched
+
+
+_scratch = _Scratch()
+
+
+@serial
+def _fault(starts: NDArray[np.int64], n_entries: int) -> bool:
+    """Whether these are no row starts of so many entries."""
+    if len(starts) == 0 or starts[0] != 0 or starts[-1] != n_entries:
+        return True
+    falls = False
+    for row in range(len(starts) - 1):
+        falls |= starts[row] > starts[row + 1]
+    return falls
+
+
+@serial
+def _all_finite(values: NDArray[np.float64]) -> bool:
+    finite = True
+    for value in values:
+        finite &= np.isfinite(value)
+    return finite
 
 
 @serial
@@ -110,7 +163,7 @@ def _accumulate(
     neighbours: NDArray[np.int32],
     similarities: NDArray[np.float64],
     mark: int,
-    stamp: NDArray[np.int64],
+    stamp: NDArray[np.int32],
     sums: NDArray[np.float64],
     touched: NDArray[np.int32],
 ) -> int:
@@ -126,12 +179,14 @@ def _accumulate(
             other = neighbours[item, place]
             if other < 0 or other >= n_items:
                 continue
+            amount = weight * float(similarities[item, place])
             if stamp[other] != mark:
                 stamp[other] = mark
-                sums[other] = 0.0
+                sums[other] = amount
                 touched[n_touched] = other
                 n_touched += 1
-            sums[other] += weight * similarities[item, place]
+            else:
+                sums[other] += amount
     return n_touched
 
 
@@ -145,29 +200,34 @@ def _top_n(
     everywhere: NDArray[np.bool_],
     exclude_indptr: NDArray[np.int64],
     exclude_items: NDArray[np.int32],
+    first_mark: int,
+    stamp: NDArray[np.int32],
+    excluded: NDArray[np.int32],
+    sums: NDArray[np.float64],
+    touched: NDArray[np.int32],
     codes: NDArray[np.int32],
     scores: NDArray[np.float64],
 ) -> None:
     n_items = len(neighbours)
-    sums = np.empty(n_items, np.float64)
-    touched = np.empty(n_items, np.int32)
-    stamp = np.full(n_items, -1, np.int64)
-    excluded = np.full(n_items, -1, np.int64)
     for row in range(len(indptr) - 1):
+        mark = first_mark + row
         start, stop = indptr[row], indptr[row + 1]
         n_touched = _accumulate(
-            items[start:stop], weights[start:stop], neighbours, similarities, row, stamp, sums, touched
+            items[start:stop], weights[start:stop], neighbours, similarities, mark, stamp, sums, touched
         )
         for entry in range(exclude_indptr[row], exclude_indptr[row + 1]):
             if 0 <= exclude_items[entry] < n_items:
-                excluded[exclude_items[entry]] = row
+                excluded[exclude_items[entry]] = mark
         n_kept = 0
         for index in range(n_touched):
             item = touched[index]
             # A NaN similarity leaves no opinion, and would break the order of all others.
-            if not everywhere[item] and excluded[item] != row and not np.isnan(sums[item]):
+            if not everywhere[item] and excluded[item] != mark and not np.isnan(sums[item]):
                 n_kept = _keep(codes[row], scores[row], n_kept, item, sums[item])
         _best_first(codes[row], scores[row], n_kept)
+        for place in range(n_kept, codes.shape[1]):
+            codes[row, place] = -1
+            scores[row, place] = np.nan
 
 
 @serial
@@ -178,53 +238,21 @@ def _score_items(
     neighbours: NDArray[np.int32],
     similarities: NDArray[np.float64],
     chosen: NDArray[np.int32],
+    first_mark: int,
+    stamp: NDArray[np.int32],
+    sums: NDArray[np.float64],
+    touched: NDArray[np.int32],
     scores: NDArray[np.float64],
 ) -> None:
     n_items = len(neighbours)
-    sums = np.empty(n_items, np.float64)
-    touched = np.empty(n_items, np.int32)
-    stamp = np.full(n_items, -1, np.int64)
     for row in range(len(indptr) - 1):
+        mark = first_mark + row
         start, stop = indptr[row], indptr[row + 1]
-        _accumulate(items[start:stop], weights[start:stop], neighbours, similarities, row, stamp, sums, touched)
+        _accumulate(items[start:stop], weights[start:stop], neighbours, similarities, mark, stamp, sums, touched)
         for place in range(chosen.shape[1]):
             item = chosen[row, place]
-            if 0 <= item < n_items and stamp[item] == row:
+            if 0 <= item < n_items and stamp[item] == mark:
                 scores[row, place] = sums[item]
-
-
-@serial
-def _contributions(
-    items: NDArray[np.int32],
-    weights: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-    similarities: NDArray[np.float64],
-    wanted: int,
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    n_items = len(neighbours)
-    causes = np.empty(len(items), np.int32)
-    amounts = np.empty(len(items), np.float64)
-    n_causes = 0
-    if wanted < 0 or wanted >= n_items:
-        return causes[:0].copy(), amounts[:0].copy()
-    for entry in range(len(items)):
-        item = items[entry]
-        if item < 0 or item >= n_items or weights[entry] == 0.0:
-            continue
-        for place in range(neighbours.shape[1]):
-            if neighbours[item, place] != wanted:
-                continue
-            if np.isnan(similarities[item, place]):
-                return causes[:0].copy(), amounts[:0].copy()
-            index = 0
-            while index < n_causes and causes[index] != item:
-                index += 1
-            if index == n_causes:
-                causes[index] = item
-                amounts[index] = 0.0
-                n_causes += 1
-            amounts[index] += weights[entry] * similarities[item, place]
-    return causes[:n_causes].copy(), amounts[:n_causes].copy()
 
 
 # The three functions below are also in similarity.py, letter for letter (a test compares them): a compiled helper must
@@ -273,4 +301,4 @@ def _best_first(codes: NDArray[np.int32], values: NDArray[np.float64], n_kept: i
         _sift_down(codes, values, 0, end)
 
 
-__all__ = ["contributions", "score_items", "top_n"]
+__all__ = ["score_items", "top_n"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.history import Items
+from visavis.live.labels import Bytes, Labels
 from visavis.live.vocabulary import GrowingArray, Vocabulary, read_only
 from visavis.model import AttributeValue, Item, Money
 from visavis.store import Transaction
@@ -38,6 +40,8 @@ class Catalog:
         self._pending: dict[int, tuple[ItemRow, int]] = {}
         self._version = 0
         self._whole: tuple[int, Items] | None = None
+        self._labels: Labels | None = None
+        self._labelling = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -46,6 +50,14 @@ class Catalog:
         """The item's name, or its id where it has none."""
         row = self._rows[code]
         return row.name or row.item_id
+
+    def labels(self) -> tuple[Bytes, NDArray[np.int64]]:
+        """Ids and names as UTF-8, see `Labels`. Made when first asked for; ask after you know which items you need."""
+        if self._labels is None:
+            with self._labelling:
+                if self._labels is None:
+                    self._labels = Labels((row.item_id, row.name or row.item_id) for row in list(self._rows))
+        return self._labels.view
 
     def row(self, code: int) -> ItemRow:
         return self._rows[code]
@@ -123,6 +135,10 @@ class Catalog:
                 self._first_seen.set(code, first)
                 self._parsed.append(None)
                 self._rows.append(row)
+        with self._labelling:
+            if self._labels is not None:
+                for code in sorted(self._pending):
+                    self._labels.put(code, self._rows[code].item_id, self.name(code))
         self._pending = {}
         # Before the codes: whoever finds a new one is not given a whole catalogue that lacks it.
         self._version += 1

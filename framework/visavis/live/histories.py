@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis import kernels
 from visavis.history import Customers
 from visavis.live.base import Base
 from visavis.live.late import Late, LateColumns, Lates
@@ -77,32 +78,23 @@ class Histories:
         """The customers of one request with their rows, oldest first; purchases that were wholly returned left out."""
         base, late = self._state
         # Before the kinds: they are committed first, so no row is of a kind that is not there yet.
-        lates = [late.get(code) for code in codes.tolist()]
+        came = late.among(codes)
         purchase = kinds.index("purchase") if "purchase" in kinds else -1
         returned = kinds.index("return") if "return" in kinds else -1
-        parts = [
-            _columns(base, code, late, purchase, returned) for code, late in zip(codes.tolist(), lates, strict=True)
-        ]
-        indptr = np.zeros(len(codes) + 1, dtype=np.int64)
-        np.cumsum([len(part.item) for part in parts], out=indptr[1:])
-
-        def whole(name: str) -> NDArray[Any]:
-            columns = [getattr(part, name) for part in parts] or [getattr(base, name)[:0]]
-            return read_only(np.concatenate(columns))
-
-        return Customers(
-            codes=read_only(codes),
-            ids=ids,
-            kinds=kinds,
-            now=now,
-            indptr=read_only(indptr),
-            item=whole("item"),
-            kind=whole("kind"),
-            time=whole("time"),
-            quantity=whole("quantity"),
-            rating=whole("rating"),
-            basket=whole("basket"),
+        settled = codes
+        if came:
+            settled = codes.copy()
+            settled[[place for place, _ in came]] = -1
+        indptr, item, kind, time, quantity, rating, basket = kernels.rows_of(
+            base.indptr, base.item, base.kind, base.time, base.quantity, base.rating, base.basket, settled, purchase
         )
+        columns = _Columns(item, kind, time, quantity, rating, basket)
+        if came:
+            parts = {place: _columns(base, int(codes[place]), one, purchase, returned) for place, one in came}
+            indptr, columns = _inserted(indptr, columns, parts)
+        for array in (indptr, *columns):
+            array.setflags(write=False)
+        return Customers(read_only(codes), ids, kinds, now, indptr, *columns)
 
     def times_of(self, customer: int) -> NDArray[np.int64]:
         """When each interaction of a customer happened, in no order; those that were returned count, too."""
@@ -128,26 +120,37 @@ def most_late(base: Base) -> int:
     return max(REBASE_ROWS, len(base.item) // REBASE_SHARE)
 
 
-def _columns(base: Base, customer: int, late: Late | None, purchase: int, returned: int) -> _Columns:
+def _columns(base: Base, customer: int, late: Late, purchase: int, returned: int) -> _Columns:
     rows = base.rows_of(customer)
-    columns = _Columns(
-        base.item[rows],
-        base.kind[rows],
-        base.time[rows],
-        base.quantity[rows],
-        base.rating[rows],
-        base.basket[rows],
+    left = late.left(base, customer, purchase, returned)
+    columns = _Columns._make(
+        left if name == "quantity" else np.concatenate([getattr(base, name)[rows], late.rows[name]])
+        for name in _Columns._fields
     )
-    if late is not None:
-        left = late.left(base, customer, purchase, returned)
-        columns = _Columns._make(
-            left if name == "quantity" else np.concatenate([column, late.rows[name]])
-            for name, column in zip(_Columns._fields, columns, strict=True)
-        )
-        order = np.argsort(columns.time, kind="stable")
-        columns = _Columns._make(column[order] for column in columns)
-    gone = (columns.kind == purchase) & (columns.quantity <= 0)
-    return _Columns._make(column[~gone] for column in columns) if gone.any() else columns
+    stays = (columns.kind != purchase) | (columns.quantity > 0)
+    order = np.argsort(columns.time, kind="stable")
+    order = order[stays[order]]
+    return _Columns._make(column[order] for column in columns)
+
+
+def _inserted(
+    indptr: NDArray[np.int64], columns: _Columns, parts: dict[int, _Columns]
+) -> tuple[NDArray[np.int64], _Columns]:
+    """Columns of several customers, row starts `indptr`, with the rows of some, by place, put where there were none."""
+    if len(parts) == len(indptr) - 1 == 1:
+        return np.array([0, len(parts[0].item)]), parts[0]
+    sizes, begins = np.diff(indptr), indptr[:-1].copy()
+    end = int(indptr[-1])
+    for place, part in parts.items():
+        sizes[place], begins[place] = len(part.item), end
+        end += len(part.item)
+    starts = np.zeros(len(indptr), dtype=np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    order = np.arange(starts[-1]) + np.repeat(begins - starts[:-1], sizes)
+    return starts, _Columns._make(
+        np.concatenate([column, *(getattr(part, name) for part in parts.values())])[order]
+        for name, column in zip(_Columns._fields, columns, strict=True)
+    )
 
 
 __all__ = ["REBASE_ROWS", "REBASE_SHARE", "Histories", "most_late"]

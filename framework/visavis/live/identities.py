@@ -94,6 +94,12 @@ class Identities:
             identity = int(self._other_codes[place]) if place >= 0 else -1
         return NOBODY if identity < 0 else Found(identity, int(self._owner[identity]))
 
+    def find_many(self, refs: Sequence[CustomerRef]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """`find` for each: identities and customers, int32 [n]."""
+        found = [self.find(ref) for ref in refs]
+        pairs = np.array(found, dtype=np.int32).reshape(len(found), 2)
+        return pairs[:, 0].copy(), pairs[:, 1].copy()
+
     def identifiers(self, customer: int) -> tuple[Identifier, ...]:
         """The identifiers of a customer, in order of appearance."""
         owners, places = self._by_owner

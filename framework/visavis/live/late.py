@@ -107,6 +107,16 @@ class Lates:
         self._met[customer] = late
         return late
 
+    def among(self, customers: NDArray[np.int32]) -> list[tuple[int, Late]]:
+        """Of whom something came, with the place of each."""
+        newest = self._newest.view
+        if len(customers) == 1:  # nearly every request
+            late = self.get(int(customers[0]))
+            return [] if late is None else [(0, late)]
+        known = np.flatnonzero((customers >= 0) & (customers < len(newest)))
+        found = ((place, self.get(int(customers[place]))) for place in known[newest[customers[known]] >= 0].tolist())
+        return [(place, late) for place, late in found if late is not None]
+
     def add(self, customers: NDArray[np.int32], columns: LateColumns) -> None:
         """Take in rows behind the others, with the customer of each (−1: nobody's, left out)."""
         known = customers >= 0

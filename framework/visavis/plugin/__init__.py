@@ -6,7 +6,7 @@ from visavis.plugin.base import Plugin, State
 from visavis.plugin.channel import Channel
 from visavis.plugin.hooks import InteractionsRecorded, hookimpl
 from visavis.plugin.registry import Registry
-from visavis.plugin.scorer import Contribution, NeighbourScorer, Scorer
+from visavis.plugin.scorer import Contribution, NeighbourScorer, ReasonColumns, Scorer
 from visavis.plugin.segmenter import Segmenter
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "InteractionsRecorded",
     "NeighbourScorer",
     "Plugin",
+    "ReasonColumns",
     "Registry",
     "Scorer",
     "Segmenter",

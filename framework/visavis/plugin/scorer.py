@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from itertools import pairwise
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,35 @@ class Contribution:
     item: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class ReasonColumns:
+    """The contributions of many scores, in columns.
+
+    Those of customer r's chosen item p are at `indptr[r · n + p]` up to the next (int64 [n_customers · n + 1]):
+    `template` (int32, into `templates`), `item` (int32, −1: none) and `amount` (float64). A template is the kind and
+    the text of a `Contribution`.
+    """
+
+    templates: Sequence[tuple[str, str]]
+    indptr: NDArray[np.int64]
+    template: NDArray[np.int32]
+    item: NDArray[np.int32]
+    amount: NDArray[np.float64]
+
+    def lists(self, n_customers: int) -> list[list[Sequence[Contribution]]]:
+        """The same, as `Scorer.explain` answers it."""
+        parts = [
+            Contribution(self.templates[template][0], amount, self.templates[template][1], item)
+            for template, item, amount in zip(
+                self.template.tolist(), self.item.tolist(), self.amount.tolist(), strict=True
+            )
+        ]
+        starts = self.indptr.tolist()
+        told: list[Sequence[Contribution]] = [parts[a:b] for a, b in pairwise(starts)]
+        n = len(told) // n_customers if n_customers else 0
+        return [told[row * n : (row + 1) * n] for row in range(n_customers)]
+
+
 class Scorer(Plugin):
     """Scores items for customers. A working scorer needs `name` and `score`.
 
@@ -35,12 +65,21 @@ class Scorer(Plugin):
     `recommends_bought`: True if items that the customer already bought belong in the answer.
     `personal`: True if the answer depends on what the customer did; the framework does not ask personal scorers
     for customers who objected to personalization.
+    `others`: what is said in place of the weaker reasons of an item, of which there are `{count}`, when not all are
+    asked for.
     """
 
     kind: ClassVar[str] = "scorer"
     mode: ClassVar[Literal["fitted", "live"]] = "live"
     recommends_bought: ClassVar[bool] = False
     personal: ClassVar[bool] = True
+    others: ClassVar[str] = "and {count} other reasons"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "explain" in vars(cls) and "explain_columns" not in vars(cls):
+            # Who explains in words of his own is asked for these, whatever he inherits.
+            cls.explain_columns = Scorer.explain_columns  # type: ignore[method-assign]
 
     def fit(self, history: History) -> Self:
         """Learn from the past and return self. The default learns nothing."""
@@ -89,6 +128,29 @@ class Scorer(Plugin):
             for cs, ss in zip(chosen, scores, strict=True)
         ]
 
+    def explain_columns(
+        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
+    ) -> ReasonColumns:
+        """The same as `explain`, in columns; this is what the framework asks. The default asks `explain`.
+
+        Define it as well where answers must come fast: building a `Contribution` for each reason of each item takes
+        longer than all the rest of an answer.
+        """
+        told = self.explain(customers, chosen, scores)
+        if len(told) != len(chosen) or any(len(row) != chosen.shape[1] for row in told):
+            raise ValueError(f"explain gave {[len(row) for row in told]} lists for {chosen.shape} items")
+        lists = [contributions for row in told for contributions in row]
+        parts = [one for contributions in lists for one in contributions]
+        numbers: dict[tuple[str, str], int] = {}
+        template = [numbers.setdefault((one.kind, one.text), len(numbers)) for one in parts]
+        return ReasonColumns(
+            tuple(numbers),
+            np.cumsum([0, *map(len, lists)], dtype=np.int64),
+            np.array(template, dtype=np.int32),
+            np.array([one.item for one in parts], dtype=np.int32),
+            np.array([one.amount for one in parts], dtype=np.float64),
+        )
+
 
 class NeighbourScorer(Scorer):
     """A scorer that also knows which items are alike; `visavis similar` asks it."""
@@ -98,4 +160,4 @@ class NeighbourScorer(Scorer):
         raise NotImplementedError
 
 
-__all__ = ["Contribution", "NeighbourScorer", "Scorer"]
+__all__ = ["Contribution", "NeighbourScorer", "ReasonColumns", "Scorer"]

@@ -29,30 +29,6 @@ from visavis.rpc.convert import optional_time, time_to_proto
 from visavis.upkeep import Backup, Compaction
 
 
-def recommendation_to_proto(answer: Recommendation) -> recommendation_pb.Recommendation:
-    message = recommendation_pb.Recommendation(
-        customer_id=answer.customer_id,
-        decision_id=answer.decision_id,
-        scorer=answer.scorer,
-        fallback=answer.fallback,
-        fallback_reason=answer.fallback_reason,
-        generation=answer.generation,
-    )
-    for item in answer.items:
-        place = message.items.add(
-            item_id=item.item_id, name=item.name, rank=item.rank, score=item.score, scorer=item.scorer
-        )
-        for reason in item.reasons:
-            place.reasons.add(
-                kind=reason.kind,
-                text=reason.text,
-                contribution=reason.contribution,
-                item_id=reason.item_id,
-                item_name=reason.item_name,
-            )
-    return message
-
-
 def recommendation_from_proto(answer: recommendation_pb.Recommendation) -> Recommendation:
     return Recommendation(
         answer.customer_id,
@@ -274,7 +250,6 @@ __all__ = [
     "plugin_from_proto",
     "plugin_to_proto",
     "recommendation_from_proto",
-    "recommendation_to_proto",
     "seconds_from_proto",
     "seconds_to_proto",
     "similar_from_proto",

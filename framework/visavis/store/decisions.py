@@ -3,52 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from visavis.store.writer import Transaction
+if TYPE_CHECKING:
+    from visavis.store.writer import Transaction
 
 
-class DecisionRow(NamedTuple):
-    """What was answered to one customer. `decided_at` in microseconds; the last three are aligned."""
+class Decisions(NamedTuple):
+    """What was answered to the customers of one request, in columns.
 
-    decision_id: str
+    `decided_at` in microseconds; `ids` are 16 random bytes for each customer, whose hexadecimal digits behind `d-` are
+    the decision's id. `items` (int32, −1 behind the last), `scores` and `by` are [n_customers, n]; `by` is a number of
+    `scorers`, whose first is the one asked for.
+    """
+
     decided_at: int
-    identity: int
-    scorer: str
-    fallback_reason: str
     generation: int
-    items: Sequence[int]
-    scores: Sequence[float]
-    scorers: Sequence[str]
+    ids: bytes
+    identities: NDArray[np.int32]
+    scorers: tuple[str, ...]
+    fallback_reasons: Sequence[str]
+    items: NDArray[np.int32]
+    scores: NDArray[np.float64]
+    by: NDArray[np.int8]
 
 
-def insert_decisions(tx: Transaction, rows: Sequence[DecisionRow]) -> None:
-    """Add decisions with their items."""
-    tx.insert(
-        "decisions",
-        {
-            "decision_id": [row.decision_id for row in rows],
-            "decided_at": np.array([row.decided_at for row in rows], dtype="datetime64[us]"),
-            "identity_code": np.array([row.identity for row in rows], dtype=np.int32),
-            "scorer": [row.scorer for row in rows],
-            "fallback_reason": [row.fallback_reason for row in rows],
-            "generation": np.array([row.generation for row in rows], dtype=np.int32),
-        },
-    )
-    lengths = [len(row.items) for row in rows]
-    if sum(lengths):
-        tx.insert(
-            "decision_candidates",
-            {
-                "decision_id": [row.decision_id for row in rows for _ in row.items],
-                "rank": np.concatenate([np.arange(1, n + 1) for n in lengths]).astype(np.uint16),
-                "item_code": np.array([code for row in rows for code in row.items], dtype=np.int32),
-                "score": np.array([score for row in rows for score in row.scores], dtype=np.float64),
-                "scorer": [name for row in rows for name in row.scorers],
-            },
-        )
+_ID = "'d-' || printf('%016x%016x', id_high, id_low)"
+_INSERT_DECISIONS = f"""
+INSERT INTO decisions (decision_id, decided_at, identity_code, scorer, fallback_reason, generation)
+SELECT {_ID}, make_timestamp(decided_at), identity_code, ($texts)[scorer],
+    nullif(($texts)[fallback_reason], ''), generation
+FROM batch_decisions
+"""
+_INSERT_CANDIDATES = f"""
+INSERT INTO decision_candidates (decision_id, rank, item_code, score, scorer)
+SELECT {_ID}, rank, item_code, score, ($texts)[scorer] FROM batch_candidates
+"""
 
 
-__all__ = ["DecisionRow", "insert_decisions"]
+def insert_decisions(tx: Transaction, decided: Sequence[Decisions]) -> None:
+    """Add decisions with their items.
+
+    As numbers, texts looked up and ids spelt out by DuckDB: it does so without the interpreter's lock, which requests
+    are waiting for.
+    """
+    numbers: dict[str, int] = {}
+
+    def number(text: str) -> int:
+        # Lists count from 1 in SQL.
+        return numbers.setdefault(text, len(numbers) + 1)
+
+    sizes = [len(one.identities) for one in decided]
+    ids = np.frombuffer(b"".join(one.ids for one in decided), dtype=">u8").astype(np.uint64).reshape(-1, 2)
+    decisions: dict[str, NDArray[Any]] = {
+        "id_high": ids[:, 0].copy(),
+        "id_low": ids[:, 1].copy(),
+        "decided_at": np.repeat(np.array([one.decided_at for one in decided], dtype=np.int64), sizes),
+        "identity_code": np.concatenate([one.identities for one in decided]),
+        "scorer": np.concatenate(
+            [np.array([number(name) for name in one.scorers], dtype=np.int32)[one.by[:, 0]] for one in decided]
+        ),
+        "fallback_reason": np.array([number(why) for one in decided for why in one.fallback_reasons], dtype=np.int32),
+        "generation": np.repeat(np.array([one.generation for one in decided], dtype=np.int32), sizes),
+    }
+    taken = [one.items >= 0 for one in decided]
+    lengths = np.concatenate([one.sum(axis=1) for one in taken])
+    candidates: dict[str, NDArray[Any]] = {
+        "id_high": np.repeat(decisions["id_high"], lengths),
+        "id_low": np.repeat(decisions["id_low"], lengths),
+        "rank": np.concatenate([np.nonzero(one)[1] for one in taken]).astype(np.uint16) + np.uint16(1),
+        "item_code": np.concatenate([one.items[here] for one, here in zip(decided, taken, strict=True)]),
+        "score": np.concatenate([one.scores[here] for one, here in zip(decided, taken, strict=True)]),
+        "scorer": np.concatenate(
+            [
+                np.array([number(name) for name in one.scorers], dtype=np.int32)[one.by[here]]
+                for one, here in zip(decided, taken, strict=True)
+            ]
+        ),
+    }
+    texts = list(numbers)
+    for name, columns, statement in (
+        ("batch_decisions", decisions, _INSERT_DECISIONS),
+        ("batch_candidates", candidates, _INSERT_CANDIDATES),
+    ):
+        tx.cursor.register(name, columns)
+        try:
+            tx.cursor.execute(statement, {"texts": texts})
+        finally:
+            tx.cursor.unregister(name)
+
+
+__all__ = ["Decisions", "insert_decisions"]

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis import Customers, History
+from visavis import Customers, History, kernels
+from visavis.history import KIND_WEIGHTS
 
 Signal = Literal["presence", "weight", "rating"]
 
@@ -84,6 +85,48 @@ def read_tastes(rows: History | Customers, owner: NDArray[np.int32], n_owners: i
     return Tastes(indptr.astype(np.int64), (pairs % n_codes).astype(np.int32), value.astype(np.float64), cause)
 
 
+class LiveTastes:
+    """Reads the tastes of customers of requests: `read_tastes` of their rows, compiled. What was read last is kept, for
+    a scorer is asked twice about the same customers, to rank and to explain. Safe in several threads."""
+
+    def __init__(self) -> None:
+        self._words: tuple[list[str], NDArray[np.float64], NDArray[np.int8]] | None = None
+        self._last: tuple[Customers, Signal, Tastes] | None = None
+
+    def of(self, customers: Customers, signal: Signal) -> Tastes:
+        """Ratings as they are, not centred."""
+        last = self._last
+        if last is not None and last[0] is customers and last[1] == signal:
+            return last[2]
+        words = self._words
+        if words is None or words[0] != customers.kinds:
+            kinds = list(customers.kinds)
+            words = self._words = (
+                kinds,
+                np.array([KIND_WEIGHTS.get(kind, 0.0) for kind in kinds], dtype=np.float64),
+                np.array([_CAUSE_OF_KIND.get(kind, 0) for kind in kinds], dtype=np.int8),
+            )
+        kinds, weight_of, cause_of = words
+        indptr, item, value, cause = kernels.tastes_of(
+            customers.indptr,
+            customers.item,
+            customers.kind,
+            customers.quantity,
+            customers.rating,
+            customers.basket,
+            weight_of,
+            cause_of,
+            kinds.index("purchase") if "purchase" in kinds else -1,
+            kinds.index("skip") if "skip" in kinds else -1,
+            signal,
+        )
+        if signal == "rating":
+            cause = np.full(len(item), _RATED, dtype=np.int8)
+        tastes = Tastes(indptr, item, value, cause)
+        self._last = (customers, signal, tastes)
+        return tastes
+
+
 def centred(tastes: Tastes) -> Tastes:
     """Values less the customer's own mean; entries that become 0 say nothing and are left out."""
     n_owners, owner = len(tastes.indptr) - 1, tastes.owner
@@ -120,4 +163,4 @@ def _summed(
     return np.bincount(pair, weights=np.where(again, 0.0, weight), minlength=n_pairs).astype(np.float64)
 
 
-__all__ = ["CAUSES", "Signal", "Tastes", "centred", "read_tastes"]
+__all__ = ["CAUSES", "LiveTastes", "Signal", "Tastes", "centred", "read_tastes"]

@@ -13,8 +13,26 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis import Contribution, Customers, Exclusions, History, Items, NeighbourScorer, Scorer, hookimpl, kernels
-from visavis_plugins.scorers._tastes import CAUSES, Signal, Tastes, centred, read_tastes
+from visavis import (
+    Contribution,
+    Customers,
+    Exclusions,
+    History,
+    Items,
+    NeighbourScorer,
+    ReasonColumns,
+    Scorer,
+    hookimpl,
+    kernels,
+)
+from visavis_plugins.scorers._tastes import CAUSES, LiveTastes, Signal, Tastes, centred, read_tastes
+
+_TEMPLATES = (
+    *CAUSES[:-1],
+    (CAUSES[-1][0], f"{CAUSES[-1][1]} above your average"),
+    (CAUSES[-1][0], f"{CAUSES[-1][1]} below your average"),
+)
+"""Kind and text of a reason, by cause; a bad rating stands behind a good one."""
 
 
 class ItemSimilarity(NeighbourScorer):
@@ -28,6 +46,7 @@ class ItemSimilarity(NeighbourScorer):
 
     name: ClassVar[str] = "item_similarity"
     mode: ClassVar[Literal["fitted", "live"]] = "fitted"
+    others: ClassVar[str] = "and {count} other items of yours"
 
     @dataclass(frozen=True)
     class Options:
@@ -58,7 +77,9 @@ class ItemSimilarity(NeighbourScorer):
     similarities_: NDArray[np.float32]
     signal_: Signal
 
-    _wide: tuple[NDArray[np.float32], NDArray[np.float64]] | None = None
+    def __init__(self, options: object | None = None) -> None:
+        super().__init__(options)
+        self._live = LiveTastes()
 
     def fit(self, history: History) -> Self:
         """Learn the table of neighbours: int32 and float32 [n_items, neighbours], best first, −1 and 0 behind."""
@@ -87,7 +108,9 @@ class ItemSimilarity(NeighbourScorer):
     def score(self, customers: Customers, candidates: Items) -> NDArray[np.float64]:
         """NaN where no item of the customer is a neighbour of the candidate."""
         chosen = np.ascontiguousarray(np.broadcast_to(candidates.codes, (len(customers), len(candidates))))
-        scores: NDArray[np.float64] = kernels.score_items(*self._liked(customers), *self._table(), chosen)
+        scores: NDArray[np.float64] = kernels.score_items(
+            *self._liked(customers), self.neighbours_, self.similarities_, chosen
+        )
         return scores
 
     def top(
@@ -95,7 +118,13 @@ class ItemSimilarity(NeighbourScorer):
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Visits only the neighbours of what each customer likes."""
         codes, scores = kernels.top_n(
-            *self._liked(customers), *self._table(), exclude.everywhere, exclude.indptr, exclude.indices, n
+            *self._liked(customers),
+            self.neighbours_,
+            self.similarities_,
+            exclude.everywhere,
+            exclude.indptr,
+            exclude.indices,
+            n,
         )
         return codes, scores
 
@@ -103,25 +132,20 @@ class ItemSimilarity(NeighbourScorer):
         self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
     ) -> list[list[Sequence[Contribution]]]:
         """Which of the customer's items brought how much of the score, the largest part first."""
-        tastes, table = self._tastes(customers), self._table()
-        told: list[list[Sequence[Contribution]]] = []
-        for row in range(len(customers)):
-            own = slice(int(tastes.indptr[row]), int(tastes.indptr[row + 1]))
-            value = dict(zip(tastes.item[own].tolist(), tastes.value[own].tolist(), strict=True))
-            cause = dict(zip(tastes.item[own].tolist(), tastes.cause[own].tolist(), strict=True))
-            told.append([])
-            for code in chosen[row].tolist():
-                if code < 0:
-                    told[row].append([])
-                    continue
-                parts = kernels.contributions(tastes.indptr, tastes.item, tastes.value, *table, row, code)
-                told[row].append(
-                    [
-                        _contribution(item, amount, value[item], cause[item])
-                        for item, amount in zip(parts[0].tolist(), parts[1].tolist(), strict=True)
-                    ]
-                )
-        return told
+        return self.explain_columns(customers, chosen, scores).lists(len(customers))
+
+    def explain_columns(
+        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
+    ) -> ReasonColumns:
+        """The same in columns."""
+        tastes = self._tastes(customers)
+        indptr, entries, amounts = kernels.contributions(
+            tastes.indptr, tastes.item, tastes.value, self.neighbours_, self.similarities_, chosen
+        )
+        template = tastes.cause[entries].astype(np.int32)
+        if self.signal_ == "rating":
+            template += tastes.value[entries] < 0
+        return ReasonColumns(_TEMPLATES, indptr, template, tastes.item[entries], amounts)
 
     def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The item codes most like `item`, best first, and their similarities; empty for an item never seen."""
@@ -131,27 +155,12 @@ class ItemSimilarity(NeighbourScorer):
         return codes[codes >= 0], self.similarities_[item, :n][codes >= 0].astype(np.float64)
 
     def _tastes(self, customers: Customers) -> Tastes:
-        owner = np.repeat(np.arange(len(customers), dtype=np.int32), np.diff(customers.indptr))
-        tastes = read_tastes(customers, owner, len(customers), self.signal_)
+        tastes = self._live.of(customers, self.signal_)
         return centred(tastes) if self.signal_ == "rating" else tastes
 
     def _liked(self, customers: Customers) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
         tastes = self._tastes(customers)
         return tastes.indptr, tastes.item, tastes.value
-
-    def _table(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        wide = self._wide
-        if wide is None or wide[0] is not self.similarities_:
-            # kept with the array it was made from, so that a second fit or a restore is noticed
-            self._wide = wide = (self.similarities_, self.similarities_.astype(np.float64))
-        return self.neighbours_, wide[1]
-
-
-def _contribution(item: int, amount: float, value: float, cause: int) -> Contribution:
-    kind, text = CAUSES[cause]
-    if kind == "because_you_rated":
-        text += " above your average" if value > 0 else " below your average"
-    return Contribution(kind, amount, text, item)
 
 
 @hookimpl

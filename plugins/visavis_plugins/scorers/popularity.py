@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis import Contribution, Customers, Exclusions, History, Items, Scorer, hookimpl
+from visavis import Contribution, Customers, Exclusions, History, Items, ReasonColumns, Scorer, hookimpl
 from visavis.history import DAY
 
 
@@ -49,6 +49,8 @@ class Popularity(Scorer):
     buyers_ever_: NDArray[np.int64]
     until_: int
 
+    _kept: tuple[Items, NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]] | None = None
+
     def fit(self, history: History) -> Self:
         """Count the buyers of each item of the catalogue."""
         n_items = len(history.items)
@@ -76,27 +78,58 @@ class Popularity(Scorer):
         self, customers: Customers, items: Items, n: int, exclude: Exclusions
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """One ranking for all, from which each customer's own exclusions are taken."""
-        scores = self._scores(items.codes)
-        ranking = np.argsort(-scores, kind="stable").astype(np.int32)
-        ranking = ranking[~exclude.everywhere[ranking] & ~np.isnan(scores[ranking])]
+        ranking, scores = self._ranking(items)
+        # each of a customer's own exclusions may move his list by one place
+        most = int(np.diff(exclude.indptr).max(initial=0))
+        head = _first_allowed(ranking, exclude.everywhere, n + most)
+        row = np.repeat(np.arange(len(customers)), np.diff(exclude.indptr))
+        place_of = np.full(len(items), -1, dtype=np.int64)
+        place_of[head] = np.arange(len(head))
+        own = place_of[exclude.indices]
+        allowed = np.ones((len(customers), len(head)), dtype=np.bool_)
+        allowed[row[own >= 0], own[own >= 0]] = False
+        # the n first of the allowed ones, by row
+        rank = np.cumsum(allowed, axis=1)
+        taken = allowed & (rank <= n)
         codes = np.full((len(customers), n), -1, dtype=np.int32)
         values = np.full((len(customers), n), np.nan)
-        for row in range(len(customers)):
-            hidden = exclude.indices[exclude.indptr[row] : exclude.indptr[row + 1]]
-            head = ranking[: n + len(hidden)]
-            best = head[~np.isin(head, hidden)][:n]
-            codes[row, : len(best)] = best
-            values[row, : len(best)] = scores[best]
+        rows, places = np.nonzero(taken)
+        codes[rows, rank[taken] - 1] = head[places]
+        values[rows, rank[taken] - 1] = scores[head[places]]
         return codes, values
 
     def explain(
         self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
     ) -> list[list[Sequence[Contribution]]]:
         """How many bought it, and when; the whole score is that one reason."""
-        return [
-            [[self._reason(int(code), float(score), customers.now)] if code >= 0 else [] for code, score in pairs]
-            for pairs in (zip(codes, values, strict=True) for codes, values in zip(chosen, scores, strict=True))
-        ]
+        return self.explain_columns(customers, chosen, scores).lists(len(customers))
+
+    def explain_columns(
+        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
+    ) -> ReasonColumns:
+        """The same in columns: each buyers' count is worded once."""
+        taken = chosen >= 0
+        codes, place = np.unique(chosen[taken], return_inverse=True)
+        numbers: dict[tuple[str, str], int] = {}
+        of_code = [numbers.setdefault(self._words(code, customers.now), len(numbers)) for code in codes.tolist()]
+        indptr = np.zeros(chosen.size + 1, dtype=np.int64)
+        np.cumsum(taken.ravel(), out=indptr[1:])
+        return ReasonColumns(
+            tuple(numbers),
+            indptr,
+            np.array(of_code, dtype=np.int32)[place],
+            np.full(len(place), -1, dtype=np.int32),
+            scores[taken],
+        )
+
+    def _ranking(self, items: Items) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """All items of a catalogue, best first, and the score of each; kept while the catalogue stays."""
+        kept = self._kept
+        if kept is None or kept[0] is not items or kept[1] is not self.popularity_:
+            scores = self._scores(items.codes)
+            ranking = np.argsort(-scores, kind="stable").astype(np.int32)
+            self._kept = kept = (items, self.popularity_, ranking[~np.isnan(scores[ranking])], scores)
+        return kept[2], kept[3]
 
     def _scores(self, codes: NDArray[np.int32]) -> NDArray[np.float64]:
         known = (codes >= 0) & (codes < len(self.popularity_))
@@ -104,12 +137,13 @@ class Popularity(Scorer):
         line[known] = self.popularity_[codes[known]]
         return line
 
-    def _reason(self, code: int, score: float, now: int) -> Contribution:
+    def _words(self, code: int, now: int) -> tuple[str, str]:
+        """Kind and text of the reason for an item."""
         buyers, ever = (int(self.buyers_[code]), int(self.buyers_ever_[code])) if code < len(self.buyers_) else (0, 0)
         if not ever:
-            return Contribution("not_bought_yet", score, "nobody bought it yet")
+            return "not_bought_yet", "nobody bought it yet"
         if not self.options.window_days:
-            return Contribution("popular", score, f"bought by {_people(buyers)}")
+            return "popular", f"bought by {_people(buyers)}"
         window = f"the last {self.options.window_days} days"
         if now - self.until_ > DAY:
             # "the last 28 days" would be untrue of a file that ends in 2010, or of a model fitted last week
@@ -117,8 +151,19 @@ class Popularity(Scorer):
                 f"the {self.options.window_days} days to {np.datetime64(self.until_, 'us').astype('datetime64[D]')}"
             )
         if not buyers:
-            return Contribution("popular", score, f"bought by {_people(ever)}, none of them in {window}")
-        return Contribution("popular", score, f"bought by {_people(buyers)} in {window}")
+            return "popular", f"bought by {_people(ever)}, none of them in {window}"
+        return "popular", f"bought by {_people(buyers)} in {window}"
+
+
+def _first_allowed(ranking: NDArray[np.int32], everywhere: NDArray[np.bool_], n: int) -> NDArray[np.int32]:
+    """The first n of a ranking that are not marked; looks no further than it has to."""
+    end = 2 * n
+    while True:
+        head = ranking[:end]
+        head = head[~everywhere[head]]
+        if len(head) >= n or end >= len(ranking):
+            return head[:n]
+        end *= 4
 
 
 def _last_purchases(history: History) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

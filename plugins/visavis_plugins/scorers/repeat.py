@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis import Contribution, Customers, Exclusions, Items, Scorer, hookimpl
+from visavis import Contribution, Customers, Exclusions, Items, ReasonColumns, Scorer, hookimpl
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +84,28 @@ class Repeat(Scorer):
         self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
     ) -> list[list[Sequence[Contribution]]]:
         """How often the customer bought it, and when last (UTC)."""
+        return self.explain_columns(customers, chosen, scores).lists(len(customers))
+
+    def explain_columns(
+        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
+    ) -> ReasonColumns:
+        """The same in columns."""
         habits = self._habits(customers)
-        told: list[list[Sequence[Contribution]]] = []
-        for row in range(len(customers)):
-            own = habits.of(row)
-            text = {
-                int(code): _text(int(times), int(last))
-                for code, times, last in zip(habits.item[own], habits.times[own], habits.last[own], strict=True)
-            }
-            told.append(
-                [
-                    [Contribution("you_buy_this", float(score), text[int(code)], int(code))] if code >= 0 else []
-                    for code, score in zip(chosen[row], scores[row], strict=True)
-                ]
-            )
-        return told
+        taken = chosen >= 0
+        # where each chosen item stands among its customer's own
+        width = int(max(habits.item.max(initial=0), chosen.max(initial=0))) + 1
+        owner = np.repeat(np.arange(len(customers), dtype=np.int64), np.diff(habits.indptr))
+        wanted = np.nonzero(taken)[0] * width + chosen[taken]
+        place = np.searchsorted(owner * width + habits.item, wanted)
+        numbers: dict[tuple[str, str], int] = {}
+        words = [
+            ("you_buy_this", _text(times, last))
+            for times, last in zip(habits.times[place].tolist(), habits.last[place].tolist(), strict=True)
+        ]
+        template = np.array([numbers.setdefault(one, len(numbers)) for one in words], dtype=np.int32)
+        indptr = np.zeros(chosen.size + 1, dtype=np.int64)
+        np.cumsum(taken.ravel(), out=indptr[1:])
+        return ReasonColumns(tuple(numbers), indptr, template, chosen[taken], scores[taken])
 
     def _habits(self, customers: Customers) -> _Habits:
         rows = np.flatnonzero(customers.is_kind("purchase") & (customers.quantity > 0) & (customers.item >= 0))

@@ -42,7 +42,7 @@ class Recommendation(_message.Message):
     def __init__(self, customer_id: _Optional[str] = ..., decision_id: _Optional[str] = ..., scorer: _Optional[str] = ..., fallback: bool = ..., fallback_reason: _Optional[str] = ..., generation: _Optional[int] = ..., items: _Optional[_Iterable[_Union[RecommendedItem, _Mapping]]] = ...) -> None: ...
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("customer", "n", "scorer", "filters", "exclude", "exclude_bought", "available_only", "one_per_group")
+    __slots__ = ("customer", "n", "scorer", "filters", "exclude", "exclude_bought", "available_only", "one_per_group", "most_reasons")
     CUSTOMER_FIELD_NUMBER: _ClassVar[int]
     N_FIELD_NUMBER: _ClassVar[int]
     SCORER_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,7 @@ class RecommendRequest(_message.Message):
     EXCLUDE_BOUGHT_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_ONLY_FIELD_NUMBER: _ClassVar[int]
     ONE_PER_GROUP_FIELD_NUMBER: _ClassVar[int]
+    MOST_REASONS_FIELD_NUMBER: _ClassVar[int]
     customer: _types_pb2.CustomerRef
     n: int
     scorer: str
@@ -59,7 +60,8 @@ class RecommendRequest(_message.Message):
     exclude_bought: bool
     available_only: bool
     one_per_group: bool
-    def __init__(self, customer: _Optional[_Union[_types_pb2.CustomerRef, _Mapping]] = ..., n: _Optional[int] = ..., scorer: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[_types_pb2.AttributeFilter, _Mapping]]] = ..., exclude: _Optional[_Iterable[str]] = ..., exclude_bought: bool = ..., available_only: bool = ..., one_per_group: bool = ...) -> None: ...
+    most_reasons: int
+    def __init__(self, customer: _Optional[_Union[_types_pb2.CustomerRef, _Mapping]] = ..., n: _Optional[int] = ..., scorer: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[_types_pb2.AttributeFilter, _Mapping]]] = ..., exclude: _Optional[_Iterable[str]] = ..., exclude_bought: bool = ..., available_only: bool = ..., one_per_group: bool = ..., most_reasons: _Optional[int] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
     __slots__ = ("recommendation",)
@@ -68,7 +70,7 @@ class RecommendResponse(_message.Message):
     def __init__(self, recommendation: _Optional[_Union[Recommendation, _Mapping]] = ...) -> None: ...
 
 class BatchRecommendRequest(_message.Message):
-    __slots__ = ("customers", "n", "scorer", "filters", "exclude", "exclude_bought", "available_only", "one_per_group")
+    __slots__ = ("customers", "n", "scorer", "filters", "exclude", "exclude_bought", "available_only", "one_per_group", "most_reasons")
     CUSTOMERS_FIELD_NUMBER: _ClassVar[int]
     N_FIELD_NUMBER: _ClassVar[int]
     SCORER_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +79,7 @@ class BatchRecommendRequest(_message.Message):
     EXCLUDE_BOUGHT_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_ONLY_FIELD_NUMBER: _ClassVar[int]
     ONE_PER_GROUP_FIELD_NUMBER: _ClassVar[int]
+    MOST_REASONS_FIELD_NUMBER: _ClassVar[int]
     customers: _containers.RepeatedCompositeFieldContainer[_types_pb2.CustomerRef]
     n: int
     scorer: str
@@ -85,7 +88,8 @@ class BatchRecommendRequest(_message.Message):
     exclude_bought: bool
     available_only: bool
     one_per_group: bool
-    def __init__(self, customers: _Optional[_Iterable[_Union[_types_pb2.CustomerRef, _Mapping]]] = ..., n: _Optional[int] = ..., scorer: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[_types_pb2.AttributeFilter, _Mapping]]] = ..., exclude: _Optional[_Iterable[str]] = ..., exclude_bought: bool = ..., available_only: bool = ..., one_per_group: bool = ...) -> None: ...
+    most_reasons: int
+    def __init__(self, customers: _Optional[_Iterable[_Union[_types_pb2.CustomerRef, _Mapping]]] = ..., n: _Optional[int] = ..., scorer: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[_types_pb2.AttributeFilter, _Mapping]]] = ..., exclude: _Optional[_Iterable[str]] = ..., exclude_bought: bool = ..., available_only: bool = ..., one_per_group: bool = ..., most_reasons: _Optional[int] = ...) -> None: ...
 
 class BatchRecommendResponse(_message.Message):
     __slots__ = ("recommendations",)

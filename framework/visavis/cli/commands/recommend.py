@@ -10,8 +10,6 @@ from visavis.cli.output import Output
 from visavis.cli.session import open_shop
 from visavis.model import Recommendation, RecommendedItem
 
-_REASONS = 2  # shown in the table; JSON has them all
-
 
 def add(commands: Any) -> None:
     """Describe the command."""
@@ -24,6 +22,13 @@ def add(commands: Any) -> None:
     )
     add_customer(parser)
     add_ranking(parser)
+    parser.add_argument(
+        "--reasons",
+        type=int,
+        default=3,
+        metavar="N",
+        help="reasons of each item, 0 to 100; the last one sums up those left out (default: 3)",
+    )
     bought = parser.add_mutually_exclusive_group()
     bought.add_argument(
         "--exclude-bought", dest="exclude_bought", action="store_const", const=True, help="nothing bought before"
@@ -41,7 +46,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
     """Ask for one customer and print the answer."""
     customer, ranking = customer_of(args), ranking_of(args)
     with open_shop(args) as shop:
-        answer = shop.customize.recommend(customer, exclude_bought=args.exclude_bought, **ranking)
+        answer = shop.customize.recommend(
+            customer, exclude_bought=args.exclude_bought, most_reasons=args.reasons, **ranking
+        )
     if out.as_json:
         out.json(answer)
     else:
@@ -50,7 +57,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
 
 def print_recommendation(answer: Recommendation, out: Output) -> None:
-    """One recommendation as a table: rank, item, name, score, first reasons."""
+    """One recommendation as a table: rank, item, name, score, reasons."""
     who = answer.customer_id or "somebody unknown"
     out.line(f"for {who} by {answer.scorer}, generation {answer.generation}, decision {answer.decision_id}")
     if answer.fallback:
@@ -65,7 +72,7 @@ def print_recommendation(answer: Recommendation, out: Output) -> None:
 
 
 def _because(item: RecommendedItem) -> str:
-    return "; ".join(reason.text for reason in item.reasons[:_REASONS])
+    return "; ".join(reason.text for reason in item.reasons)
 
 
 __all__ = ["add", "print_recommendation", "run"]

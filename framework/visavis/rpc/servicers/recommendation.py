@@ -7,8 +7,9 @@ from typing import Any
 
 from visavis.api.v1 import recommendation_service_pb2 as pb
 from visavis.api.v1.recommendation_service_pb2_grpc import RecommendationServiceServicer
+from visavis.model import CustomerRef
 from visavis.rpc.convert import filter_from_proto, invalid, ref_from_proto
-from visavis.rpc.convert_answers import recommendation_to_proto, similar_to_proto
+from visavis.rpc.convert_answers import similar_to_proto
 from visavis.rpc.servicers.context import Shared
 
 _LARGEST_BATCH = 1000
@@ -19,26 +20,26 @@ class RecommendationServicer(RecommendationServiceServicer):
         self._room = shared.engine.customize
         self._work = shared.work
 
-    async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:  # noqa: N802
-        customer, options = ref_from_proto(request.customer, "customer"), _options(request)
+    async def Recommend(self, request: pb.RecommendRequest, context: Any) -> bytes:  # noqa: N802
+        """The bytes of a `RecommendResponse`."""
+        customers, options = [ref_from_proto(request.customer, "customer")], _options(request)
         if request.filters:
-            answer = await self._work.call(self._room.recommend, customer, **options)
-        else:
-            answer = self._room.recommend(customer, **options)
-        return pb.RecommendResponse(recommendation=recommendation_to_proto(answer))
+            return await self._work.call(self._encoded, customers, options)
+        return self._encoded(customers, options)
 
-    async def BatchRecommend(  # noqa: N802
-        self, request: pb.BatchRecommendRequest, context: Any
-    ) -> pb.BatchRecommendResponse:
+    async def BatchRecommend(self, request: pb.BatchRecommendRequest, context: Any) -> bytes:  # noqa: N802
+        """The bytes of a `BatchRecommendResponse`."""
         if not 1 <= len(request.customers) <= _LARGEST_BATCH:
             raise invalid("customers", f"has {len(request.customers)} entries; give 1 to {_LARGEST_BATCH}")
-        customers = [ref_from_proto(ref, f"customers[{row}]") for row, ref in enumerate(request.customers)]
 
-        def answer() -> pb.BatchRecommendResponse:
-            answers = self._room.recommend_many(customers, **_options(request))
-            return pb.BatchRecommendResponse(recommendations=[recommendation_to_proto(one) for one in answers])
+        def answer() -> bytes:
+            customers = [ref_from_proto(ref, f"customers[{row}]") for row, ref in enumerate(request.customers)]
+            return self._encoded(customers, _options(request))
 
         return await self._work.call(answer)
+
+    def _encoded(self, customers: list[CustomerRef], options: dict[str, Any]) -> bytes:
+        return self._room.answer(customers, **options).wire()
 
     async def ListSimilarItems(  # noqa: N802
         self, request: pb.ListSimilarItemsRequest, context: Any
@@ -53,6 +54,7 @@ def _options(request: pb.RecommendRequest | pb.BatchRecommendRequest) -> dict[st
     return {
         **_common_options(request),
         "exclude_bought": request.exclude_bought if request.HasField("exclude_bought") else None,
+        "most_reasons": request.most_reasons if request.HasField("most_reasons") else 3,
     }
 
 

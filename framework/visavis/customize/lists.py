@@ -1,0 +1,37 @@
+"""The lists of one request while they are filled, one a customer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Lists(NamedTuple):
+    """`items` int32 (−1: free, behind all others) and `scores` float64 (NaN: free) [n_customers, n]; alongside `by`
+    int8, the number of the scorer that placed the item; `counts` int64 [n_customers, n_scorers]: how many each did."""
+
+    items: NDArray[np.int32]
+    scores: NDArray[np.float64]
+    by: NDArray[np.int8]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, n_customers: int, n: int, n_scorers: int) -> Self:
+        """Nothing placed yet."""
+        return cls(
+            np.full((n_customers, n), -1, dtype=np.int32),
+            np.full((n_customers, n), np.nan),
+            np.zeros((n_customers, n), dtype=np.int8),
+            np.zeros((n_customers, n_scorers), dtype=np.int64),
+        )
+
+    def free(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Which of these lists (default: of all) have room, as their numbers."""
+        placed = self.items[:, -1] if rows is None else self.items[rows, -1]
+        open_ = np.flatnonzero(placed < 0)
+        return open_ if rows is None else rows[open_]
+
+
+__all__ = ["Lists"]

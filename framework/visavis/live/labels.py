@@ -1,0 +1,70 @@
+"""What items are called, as UTF-8 that answers are written from."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+
+class Labels:
+    """A label is an item's id and name, behind two little-endian uint32 that say how long each is.
+
+    Written under a lock, read without: a label never changes where it stands. A new one goes behind all others, and
+    one number, where it begins, leads from the item to it. What is grown is a copy.
+    """
+
+    def __init__(self, labels: Iterable[tuple[str, str]] = ()) -> None:
+        """Id and name of each item, by code."""
+        self._lock = threading.Lock()
+        self._view: tuple[Bytes, NDArray[np.int64]]
+        self._count, self._used = 0, 0
+        self._place([_encoded(*label) for label in labels])
+
+    @property
+    def view(self) -> tuple[Bytes, NDArray[np.int64]]:
+        """All labels, and where that of each item begins. Ask after you know which items you need."""
+        return self._view
+
+    def put(self, code: int, item_id: str, name: str) -> None:
+        """The label of an item, the next one or one that is there."""
+        label = _encoded(item_id, name)
+        with self._lock:
+            labels, starts = self._view
+            if code < self._count and self._label(code) == label:
+                return
+            if code >= len(starts) or self._used + len(label) > len(labels):
+                self._place([self._label(known) for known in range(self._count)], spare=len(label))
+                labels, starts = self._view
+            labels[self._used : self._used + len(label)] = np.frombuffer(label, dtype=np.uint8)
+            starts[code] = self._used
+            self._used += len(label)
+            self._count = max(self._count, code + 1)
+
+    def _label(self, code: int) -> bytes:
+        labels, starts = self._view
+        first = int(starts[code])
+        sizes = labels[first : first + 8].view("<u4")
+        return labels[first : first + 8 + int(sizes.sum())].tobytes()
+
+    def _place(self, labels: list[bytes], spare: int = 0) -> None:
+        """These labels, and room for as many more."""
+        ends = np.cumsum([len(label) for label in labels], dtype=np.int64)
+        self._count, self._used = len(labels), int(ends[-1]) if labels else 0
+        memory = np.empty(2 * self._used + spare + 64, dtype=np.uint8)
+        memory[: self._used] = np.frombuffer(b"".join(labels), dtype=np.uint8)
+        starts = np.zeros(2 * self._count + 16, dtype=np.int64)
+        starts[1 : self._count] = ends[:-1]
+        self._view = (memory, starts)
+
+
+def _encoded(item_id: str, name: str) -> bytes:
+    first, second = item_id.encode(), name.encode()
+    return len(first).to_bytes(4, "little") + len(second).to_bytes(4, "little") + first + second
+
+
+__all__ = ["Labels"]
