@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from itertools import pairwise
 from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,18 +50,15 @@ def transpose(indptr: Array, indices: Array, data: Array, n_columns: int) -> tup
 def cosine_top_k(
     indptr: Array,
     indices: Array,
-    data: Array,
+    data: Array | None,
     n_columns: int,
     k: int,
     *,
     shrinkage: float = 0.0,
     positive_only: bool = True,
 ) -> tuple[Array, Array]:
-    values, stored = dense(indptr, indices, data, n_columns)
-    products = sum_of_outer(values, values)
-    squares = np.diag(products)
-    roots = np.sqrt(np.outer(squares, squares)) + shrinkage
-    return _best_neighbours(divide(products, roots), stored, k, positive_only)
+    layout = item_layout(indptr, indices, data, n_columns, shrinkage=shrinkage)
+    return similar_items(layout, k, positive_only=positive_only)
 
 
 def adjusted_cosine_top_k(
@@ -88,6 +86,84 @@ def adjusted_cosine_top_k(
         both = sum_of_outer(centred**2, stored)
         roots = np.sqrt(both * both.T)
     return _best_neighbours(divide(products, roots), stored, k, positive_only)
+
+
+def jaccard_top_k(indptr: Array, indices: Array, n_columns: int, k: int) -> tuple[Array, Array]:
+    return similar_items(item_layout(indptr, indices, None, n_columns, kind="jaccard"), k)
+
+
+def log_likelihood_top_k(indptr: Array, indices: Array, n_columns: int, k: int) -> tuple[Array, Array]:
+    return similar_items(item_layout(indptr, indices, None, n_columns, kind="log_likelihood"), k)
+
+
+def tf_idf_top_k(indptr: Array, indices: Array, data: Array, n_columns: int, k: int) -> tuple[Array, Array]:
+    values, stored = dense(indptr, indices, data, n_columns)
+    rarity = np.log(max(n_columns, 1)) - np.log1p(stored.sum(axis=1))
+    weights = np.sqrt(values) * rarity[:, None]
+    return similar_items(item_layout(indptr, indices, weights[stored], n_columns), k)
+
+
+def bm25_top_k(
+    indptr: Array, indices: Array, data: Array, n_columns: int, k: int, *, k1: float = 1.2, b: float = 0.75
+) -> tuple[Array, Array]:
+    values, stored = dense(indptr, indices, data, n_columns)
+    rarity = np.log(max(n_columns, 1)) - np.log1p(stored.sum(axis=1))
+    length = values.sum(axis=0)
+    relative = divide(length, length.mean()) if n_columns else length
+    weights = divide(values * (k1 + 1), values + k1 * (1 - b + b * relative)) * rarity[:, None]
+    return similar_items(item_layout(indptr, indices, weights[stored], n_columns, kind="product"), k)
+
+
+class ItemLayout(NamedTuple):
+    """All similarities, and which items share a customer."""
+
+    similarities: Array
+    stored: Array
+
+
+def item_layout(
+    indptr: Array,
+    indices: Array,
+    data: Array | None,
+    n_columns: int,
+    *,
+    kind: str = "cosine",
+    shrinkage: float = 0.0,
+    threads: int | None = None,
+) -> ItemLayout:
+    values, stored = dense(indptr, indices, np.ones(len(indices)) if data is None else data, n_columns)
+    products = sum_of_outer(values, values)
+    both = sum_of_outer(stored * 1.0, stored * 1.0)
+    counts, n_all = np.diag(both), len(values)
+    if kind == "cosine":
+        squares = np.diag(products)
+        return ItemLayout(divide(products, np.sqrt(np.outer(squares, squares)) + shrinkage), stored)
+    if kind == "product":
+        return ItemLayout(products, stored)
+    if kind == "jaccard":
+        return ItemLayout(divide(both, np.add.outer(counts, counts) - both), stored)
+    ratios = np.zeros(both.shape)
+    for i, j in np.argwhere(both * n_all > np.outer(counts, counts)):
+        cells = np.array(
+            [
+                [both[i, j], counts[i] - both[i, j]],
+                [counts[j] - both[i, j], n_all - counts[i] - counts[j] + both[i, j]],
+            ]
+        )
+        expected = np.outer(cells.sum(axis=1), cells.sum(axis=0)) / n_all
+        ratios[i, j] = 2 * sum(n * np.log(n / e) for n, e in zip(cells.flat, expected.flat, strict=True) if n > 0)
+    return ItemLayout(ratios, stored)
+
+
+def similar_items(
+    layout: ItemLayout, k: int, *, positive_only: bool = True, threads: int | None = None
+) -> tuple[Array, Array]:
+    return _best_neighbours(*layout, k, positive_only)
+
+
+def rows_top_k(layout: ItemLayout, items: Array, k: int, *, positive_only: bool = True) -> tuple[Array, Array]:
+    neighbours, similarities = similar_items(layout, k, positive_only=positive_only)
+    return neighbours[items], similarities[items]
 
 
 def top_n(
@@ -427,7 +503,9 @@ def text_hashes(data: Array, begins: Array, ends: Array) -> Array:
 
 
 __all__ = [
+    "ItemLayout",
     "adjusted_cosine_top_k",
+    "bm25_top_k",
     "build_csr",
     "contributions",
     "cosine_top_k",
@@ -437,13 +515,20 @@ __all__ = [
     "id_set_contains",
     "id_set_new",
     "items_of",
+    "item_layout",
+    "jaccard_top_k",
+    "log_likelihood_top_k",
     "match_returns",
     "pick",
     "place_rows",
     "rows_of",
     "score_items",
     "tastes_of",
+    "rows_top_k",
+    "score_items",
+    "similar_items",
     "text_hashes",
+    "tf_idf_top_k",
     "top_n",
     "transpose",
 ]

@@ -84,6 +84,20 @@ def finite(field: str, values: object, *, length: int | None = None) -> NDArray[
     return checked
 
 
+def not_negative(field: str, values: object) -> None:
+    """Refuse NaN, infinity and what is below 0."""
+    checked = finite(field, values)
+    if len(checked) and checked.min() < 0.0:
+        refuse(field, f"must be 0 or more, but entry {int(np.argmin(checked))} is {checked.min()}")
+
+
+def finite_squares(field: str, squares: NDArray[np.float64]) -> None:
+    """Refuse columns whose sum of squares is infinite: no sum over fewer customers can then overflow."""
+    bad = ~np.isfinite(squares)
+    if bad.any():
+        refuse(field, f"is too large: the sum of squares of column {int(np.argmax(bad))} overflows")
+
+
 def row_starts(field: str, indptr: object, n_entries: int, *, n_rows: int | None = None) -> NDArray[np.int64]:
     """`indptr` as int64 [n_rows + 1]: starts at 0, never falls, ends at `n_entries`."""
     starts = array(field, indptr, np.int64, length=None if n_rows is None else n_rows + 1)
@@ -98,9 +112,14 @@ def csr(
     indptr: object, indices: object, data: object, n_columns: object
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], int]:
     """The parts of a CSR matrix with every index in range and rows in ascending order."""
+    starts, columns, width = pattern(indptr, indices, n_columns)
+    return starts, columns, array("data", data, np.float64, length=len(columns)), width
+
+
+def pattern(indptr: object, indices: object, n_columns: object) -> tuple[NDArray[np.int64], NDArray[np.int32], int]:
+    """`csr` without the values."""
     width = count("n_columns", n_columns)
     columns = array("indices", indices, np.int32)
-    values = array("data", data, np.float64, length=len(columns))
     starts = row_starts("indptr", indptr, len(columns))
     if len(columns):
         if columns.min() < 0 or columns.max() >= width:
@@ -113,7 +132,7 @@ def csr(
             refuse(
                 "indices", f"must ascend within a row, but entry {int(np.argmax(falls)) + 1} does not (see build_csr)"
             )
-    return starts, columns, values, width
+    return starts, columns, width
 
 
 def table(neighbours: object, similarities: object) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -136,4 +155,16 @@ def _converted(field: str, values: NDArray[Any], wanted: np.dtype[Any]) -> NDArr
     return values.astype(wanted)
 
 
-__all__ = ["MAX_CODES", "array", "count", "csr", "finite", "number", "refuse", "row_starts", "table"]
+__all__ = [
+    "MAX_CODES",
+    "array",
+    "count",
+    "csr",
+    "finite",
+    "not_negative",
+    "number",
+    "pattern",
+    "refuse",
+    "row_starts",
+    "table",
+]

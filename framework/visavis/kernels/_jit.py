@@ -1,49 +1,116 @@
-"""The one place that imports numba and chooses compiler flags.
+"""The one place that imports numba, chooses compiler flags and starts threads.
 
 No signatures (they would compile at import) and no fastmath (NaN has a meaning). A kernel and the compiled
-helpers it calls live in one file, because the cache on disk notices edits in the kernel's own file only.
+helpers it calls live in one file, because the cache on disk notices edits in the kernel's own file only; the two
+intrinsics here are the exception. Where the compiler is off (`NUMBA_DISABLE_JIT=1`) plain functions stand in for them.
 """
 
 from __future__ import annotations
 
-import functools
+import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
-from numba import prange
+from llvmlite import ir
+from numba.core import cgutils, event, types
+from numba.extending import intrinsic
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_ENTRY = threading.Lock()
+log = logging.getLogger("visavis.kernels")
+
+# Not told to the type checker by numba.
+_config: Any = numba.config
+_cgutils: Any = cgutils
+_event: Any = event
 
 
 def serial(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile for one thread, without the interpreter's lock: for helpers and for the request path."""
-    return cast(Callable[P, R], numba.njit(cache=True, nogil=True)(function))
-
-
-def parallel(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile for several threads; calls take turns. For model building only, never called by another kernel.
-
-    numba's fallback threading layer ends the process when two threads enter parallel code at once, so all
-    such kernels share one lock, and no caller can forget it.
-    """
-    compiled: Any = numba.njit(cache=True, nogil=True, parallel=True)(function)
-
-    @functools.wraps(function)
-    def one_at_a_time(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _ENTRY:
-            return cast(R, compiled(*args, **kwargs))
-
-    return one_at_a_time
+    """Compile for one thread, without the interpreter's lock; as in NumPy, x / 0 is infinite or NaN."""
+    return cast(Callable[P, R], numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 def thread_count() -> int:
-    """How many threads a parallel kernel may use (`NUMBA_NUM_THREADS`, by default one a core)."""
-    return int(numba.get_num_threads())
+    """How many threads model building uses (`NUMBA_NUM_THREADS`, by default one a core)."""
+    return int(_config.NUMBA_NUM_THREADS)
 
 
-__all__ = ["parallel", "prange", "serial", "thread_count"]
+def in_threads(work: Callable[[int], None], n_threads: int) -> None:
+    """`work(0)` … `work(n_threads − 1)` at once; the first error is raised when all have ended.
+
+    Ordinary threads that run serial kernels: they need none of numba's threading layers, one of which ends the
+    process when two threads enter it, so any number of callers may build at the same time.
+    """
+    if n_threads == 1:
+        work(0)
+        return
+    with ThreadPoolExecutor(n_threads - 1, thread_name_prefix="visavis-kernel") as pool:
+        others = [pool.submit(work, number) for number in range(1, n_threads)]
+        work(0)
+    for other in others:
+        other.result()
+
+
+class _TellOnce(event.Listener):
+    """Says when numba compiles, once a process: otherwise a first fit just seems to hang."""
+
+    def __init__(self) -> None:
+        self._told = threading.Event()
+
+    def on_start(self, event: Any) -> None:
+        if not self._told.is_set():
+            self._told.set()
+            log.info("compiling kernels, once: later starts load them from the cache")
+
+    def on_end(self, event: Any) -> None:
+        """Nothing to say."""
+
+
+_event.register("numba:compile", _TellOnce())
+
+
+def _prefetch(_typing: Any, array: Any, index: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        byte = ir.IntType(8).as_pointer()
+        flag = ir.IntType(32)
+        function = _cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag]), "llvm.prefetch.p0"
+        )
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        # For reading, to be kept in every cache, of data.
+        builder.call(function, [address, flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+def _fetch_add(_typing: Any, array: Any, amount: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.atomic_rmw("add", data, arguments[1], "monotonic")
+
+    return types.int64(array, types.int64), generate
+
+
+def _prefetch_plainly(array: Any, index: Any) -> None:
+    pass
+
+
+def _fetch_add_plainly(array: Any, amount: int) -> int:
+    before = int(array[0])
+    array[0] = before + amount
+    return before
+
+
+prefetch: Callable[..., None] = _prefetch_plainly if _config.DISABLE_JIT else intrinsic(_prefetch)
+"""`prefetch(array, index)`: ask for the cache line of `array[index]`; the index must lie in the array."""
+
+fetch_add: Callable[..., int] = _fetch_add_plainly if _config.DISABLE_JIT else intrinsic(_fetch_add)
+"""`fetch_add(counter int64 [1], amount)`: add in one step that no thread can split; answers what was there before."""
+
+__all__ = ["fetch_add", "in_threads", "prefetch", "serial", "thread_count"]

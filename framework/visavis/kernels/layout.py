@@ -1,0 +1,283 @@
+"""The matrix of customers and items, laid out for comparing items: made once, read by `similar_items` and `rows_top_k`.
+
+Items are renamed by rank, longest column first, so that what is used most lies together and the lengths of
+neighbouring columns are nearly equal. Each customer's row is one run of memory: its length less one, then the ranks.
+A column lists where the rows of its customers begin. Customers keep their order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.kernels import _check
+from visavis.kernels._jit import in_threads, serial, thread_count
+
+Kind = Literal["cosine", "product", "jaccard", "log_likelihood"]
+Ranks = NDArray[Any]
+"""uint16 where every rank fits, otherwise uint32."""
+Starts = NDArray[Any]
+"""uint32 where every position fits, otherwise uint64."""
+
+AHEAD = 24
+"""Columns end with so many entries that point at the first row: kernels look ahead for the rows they need next."""
+
+BLOCK = 64
+"""Ranks are summed up in blocks of this size."""
+
+_STEP = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ItemLayout:
+    """What `item_layout` made; read-only, may be kept and read by many threads.
+
+    `nbytes`: for n entries, about 6 bytes each where every entry has one value and 14 otherwise (items past 65,536:
+    8 and 16), and 40 a column. `codes` int32 and `ranks` int32 turn ranks into item codes and back.
+    `work` int64: entries in the rows of a column's customers, the cost of comparing it.
+    """
+
+    kind: Kind
+    n_customers: int
+    shrinkage: float
+    codes: NDArray[np.int32]
+    ranks: NDArray[np.int32]
+    item_starts: NDArray[np.int64]
+    starts: Starts
+    own: NDArray[np.float32]
+    rows: Ranks
+    values: NDArray[np.float32]
+    squares: NDArray[np.float64]
+    scales: NDArray[np.float64]
+    work: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def counted(self) -> bool:
+        """Whether all entries have one value, so that common customers are counted."""
+        return len(self.own) == 0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all arrays, in bytes."""
+        arrays = [getattr(self, part.name) for part in fields(self)]
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
+
+def item_layout(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    data: NDArray[np.float64] | None,
+    n_columns: int,
+    *,
+    kind: Kind = "cosine",
+    shrinkage: float = 0.0,
+    threads: int | None = None,
+) -> ItemLayout:
+    """Lay a CSR matrix of customers and items out for `similar_items` and `rows_top_k`.
+
+    `kind`: how items are compared. x_i is column i, n_i its stored entries, n_ij those of customers with both:
+
+    - `cosine`: x_i · x_j / (|x_i| |x_j| + shrinkage)
+    - `product`: x_i · x_j
+    - `jaccard`: n_ij / (n_i + n_j − n_ij)
+    - `log_likelihood`: Dunning's ratio G² of the four counts of customers with both, either and neither, 0 where the
+      two meet no more often than by chance. All rows count as customers.
+
+    `data` must be finite; None: every entry is 1. The last two kinds take no notice of it.
+    Columns are held as float32 times a power of two each, so whole numbers whose sums stay below 2²⁴ are exact, and
+    otherwise a similarity is off by some 1e-7 for each factor 2 or so in customers in common.
+    Data that is all one value is only counted, which is exact. `threads`: None for one a core.
+    """
+    starts, columns, width = _check.pattern(indptr, indices, n_columns)
+    values = None if data is None else _check.finite("data", data, length=len(columns))
+    if kind not in ("cosine", "product", "jaccard", "log_likelihood"):
+        _check.refuse("kind", f"must be 'cosine', 'product', 'jaccard' or 'log_likelihood', not {kind!r}")
+    shrunk_by = _check.number("shrinkage", shrinkage)
+    if shrunk_by and kind != "cosine":
+        _check.refuse("shrinkage", f"is for the kind 'cosine' only; leave it out with {kind!r}")
+    n_threads = thread_count() if threads is None else _check.count("threads", threads, least=1)
+    return _laid_out(starts, columns, values, width, kind, shrunk_by, n_threads)
+
+
+def _laid_out(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    data: NDArray[np.float64] | None,
+    n_columns: int,
+    kind: Kind,
+    shrinkage: float,
+    n_threads: int,
+) -> ItemLayout:
+    n_rows = len(indptr) - 1
+    if kind in ("jaccard", "log_likelihood") or (data is not None and len(data) == 0):
+        data = None
+    one = 1.0 if data is None else abs(float(data[0]))
+    if data is not None and _alike(data):
+        data = None
+    borders = np.searchsorted(indptr, np.linspace(0, len(indices), n_threads + 1)[1:-1])
+    borders = np.concatenate([[0], borders, [n_rows]]).astype(np.int64)
+
+    counts = np.zeros((n_threads, n_columns), np.int64)
+    squares = np.zeros((n_threads, 0 if data is None else n_columns), np.float64)
+    largest = np.zeros_like(squares)
+
+    def tally(thread: int) -> None:
+        first, last = indptr[borders[thread]], indptr[borders[thread + 1]]
+        if data is None:
+            _tally_counts(indices[first:last], counts[thread])
+        else:
+            _tally_values(indices[first:last], data[first:last], counts[thread], squares[thread], largest[thread])
+
+    in_threads(tally, n_threads)
+    # The order of ranks only matters for speed, so that it may hang on rounding; no value does.
+    length = counts.sum(axis=0) if data is None else squares.sum(axis=0)
+    codes = np.argsort(-length, kind="stable").astype(np.int32)
+    ranks = np.empty(n_columns, np.int32)
+    ranks[codes] = np.arange(n_columns, dtype=np.int32)
+    by_rank = counts[:, codes]
+    item_starts = np.concatenate([[0], np.cumsum(by_rank.sum(axis=0))]).astype(np.int64)
+    places = item_starts[:-1] + np.cumsum(by_rank, axis=0) - by_rank
+
+    scales = np.full(n_columns, one) if data is None else _powers(largest.max(axis=0))
+    rows = np.empty(len(indices) + n_rows + 1, np.uint16 if n_columns <= 2**16 else np.uint32)
+    rows[-1] = 0
+    starts = np.empty(len(indices) + AHEAD, np.uint32 if len(rows) < 2**32 else np.uint64)
+    starts[len(indices) :] = 0
+    values = np.empty(0 if data is None else len(rows), np.float32)
+    own = np.empty(0 if data is None else len(indices), np.float32)
+    work = np.zeros((n_threads, n_columns), np.int64)
+    known = ranks.astype(rows.dtype)
+
+    def fill(thread: int) -> None:
+        part = (indptr, indices, int(borders[thread]), int(borders[thread + 1]), known)
+        if data is None:
+            _fill_counts(*part, places[thread], work[thread], rows, starts)
+        else:
+            _fill_values(*part, data, scales, places[thread], work[thread], rows, starts, values, own)
+
+    in_threads(fill, n_threads)
+    lengths = np.diff(item_starts).astype(np.float64) if data is None else _squares(item_starts, own)
+    with np.errstate(over="ignore"):
+        _check.finite_squares("data", lengths[ranks] * scales * scales)
+    return ItemLayout(
+        kind, n_rows, shrinkage, codes, ranks, item_starts, starts, own, rows, values,
+        lengths, scales[codes], work.sum(axis=0),
+    )  # fmt: skip
+
+
+def _powers(largest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A power of two for each column that brings its largest value near 1, in steps of 2³².
+
+    Values of ordinary size all get 1, so that lengths of neighbouring columns stay comparable; values of any size
+    keep clear of the limits of float32 (a sum of squares of 2³¹ values too).
+    """
+    exponent = np.frexp(largest)[1]
+    return np.asarray(np.ldexp(1.0, _STEP * np.rint(exponent / _STEP).astype(np.int64)))
+
+
+@serial
+def _alike(data: NDArray[np.float64]) -> bool:
+    """Whether all values are one and the same, and not 0."""
+    for value in data:  # noqa: SIM110 (no generators in compiled code)
+        if value != data[0] or value == 0.0:
+            return False
+    return True
+
+
+@serial
+def _tally_counts(indices: NDArray[np.int32], counts: NDArray[np.int64]) -> None:
+    for column in indices:
+        counts[column] += 1
+
+
+@serial
+def _tally_values(
+    indices: NDArray[np.int32],
+    data: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    squares: NDArray[np.float64],
+    largest: NDArray[np.float64],
+) -> None:
+    for entry in range(len(indices)):
+        column = indices[entry]
+        size = abs(data[entry])
+        counts[column] += 1
+        squares[column] += size * size
+        largest[column] = max(largest[column], size)
+
+
+@serial
+def _fill_counts(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    first: int,
+    last: int,
+    ranks: Ranks,
+    places: NDArray[np.int64],
+    work: NDArray[np.int64],
+    rows: Ranks,
+    starts: Starts,
+) -> None:
+    for row in range(first, last):
+        head = indptr[row] + row
+        length = indptr[row + 1] - indptr[row]
+        rows[head] = max(length - 1, 0)
+        for entry in range(indptr[row], indptr[row + 1]):
+            rank = ranks[indices[entry]]
+            rows[head + 1 + entry - indptr[row]] = rank
+            place = places[rank]
+            places[rank] = place + 1
+            work[rank] += length
+            starts[place] = head
+
+
+@serial
+def _fill_values(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    first: int,
+    last: int,
+    ranks: Ranks,
+    data: NDArray[np.float64],
+    scales: NDArray[np.float64],
+    places: NDArray[np.int64],
+    work: NDArray[np.int64],
+    rows: Ranks,
+    starts: Starts,
+    values: NDArray[np.float32],
+    own: NDArray[np.float32],
+) -> None:
+    for row in range(first, last):
+        head = indptr[row] + row
+        length = indptr[row + 1] - indptr[row]
+        rows[head] = max(length - 1, 0)
+        for entry in range(indptr[row], indptr[row + 1]):
+            column = indices[entry]
+            rank = ranks[column]
+            value = np.float32(data[entry] / scales[column])
+            rows[head + 1 + entry - indptr[row]] = rank
+            values[head + 1 + entry - indptr[row]] = value
+            place = places[rank]
+            places[rank] = place + 1
+            work[rank] += length
+            starts[place] = head
+            own[place] = value
+
+
+@serial
+def _squares(item_starts: NDArray[np.int64], own: NDArray[np.float32]) -> NDArray[np.float64]:
+    """|x_i|² of each column, of the values as they are held."""
+    squares = np.zeros(len(item_starts) - 1, np.float64)
+    for rank in range(len(squares)):
+        for entry in range(item_starts[rank], item_starts[rank + 1]):
+            squares[rank] += np.float64(own[entry]) * np.float64(own[entry])
+    return squares
+
+
+__all__ = ["ItemLayout", "item_layout"]
