@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from itertools import pairwise
-from typing import Any
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -514,19 +513,18 @@ __all__ = [
     "id_set_add",
     "id_set_contains",
     "id_set_new",
-    "items_of",
     "item_layout",
+    "items_of",
     "jaccard_top_k",
     "log_likelihood_top_k",
     "match_returns",
     "pick",
     "place_rows",
     "rows_of",
-    "score_items",
-    "tastes_of",
     "rows_top_k",
     "score_items",
     "similar_items",
+    "tastes_of",
     "text_hashes",
     "tf_idf_top_k",
     "top_n",

@@ -9,13 +9,11 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
 (best first, padded with −1) and `similarities` float64 [n_items, k].
 
     sparse      build_csr, transpose
-    similarity  cosine_top_k, adjusted_cosine_top_k
+    similarity  cosine_top_k, adjusted_cosine_top_k, jaccard_top_k, log_likelihood_top_k, tf_idf_top_k, bm25_top_k
     scores      top_n, score_items
     causes      contributions
-    similarity  cosine_top_k, adjusted_cosine_top_k, jaccard_top_k, log_likelihood_top_k, tf_idf_top_k, bm25_top_k
     layout      ItemLayout, item_layout: the first step of all of these
     comparing   similar_items, rows_top_k: the second step, for all items or for some
-    scores      top_n, score_items, contributions
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
@@ -34,18 +32,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from visavis.kernels.causes import contributions
-    from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
-    from visavis.kernels.picking import pick
     from visavis.kernels.comparing import rows_top_k, similar_items
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
     from visavis.kernels.layout import ItemLayout, item_layout
+    from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
     from visavis.kernels.reasons import fold_parts
     from visavis.kernels.returns import match_returns
     from visavis.kernels.rows import items_of, rows_of
     from visavis.kernels.scores import score_items, top_n
-    from visavis.kernels.similarity import adjusted_cosine_top_k, cosine_top_k
-    from visavis.kernels.scores import contributions, score_items, top_n
     from visavis.kernels.similarity import (
         adjusted_cosine_top_k,
         bm25_top_k,
@@ -71,19 +66,18 @@ _HOMES = {
     "id_set_add": "id_set",
     "id_set_contains": "id_set",
     "id_set_new": "id_set",
-    "items_of": "rows",
     "item_layout": "layout",
+    "items_of": "rows",
     "jaccard_top_k": "similarity",
     "log_likelihood_top_k": "similarity",
     "match_returns": "returns",
     "pick": "picking",
     "place_rows": "placing",
     "rows_of": "rows",
-    "score_items": "scores",
-    "tastes_of": "tastes",
     "rows_top_k": "comparing",
     "score_items": "scores",
     "similar_items": "comparing",
+    "tastes_of": "tastes",
     "text_hashes": "text_hash",
     "tf_idf_top_k": "similarity",
     "top_n": "scores",
@@ -116,19 +110,18 @@ __all__ = [
     "id_set_add",
     "id_set_contains",
     "id_set_new",
-    "items_of",
     "item_layout",
+    "items_of",
     "jaccard_top_k",
     "log_likelihood_top_k",
     "match_returns",
     "pick",
     "place_rows",
     "rows_of",
-    "score_items",
-    "tastes_of",
     "rows_top_k",
     "score_items",
     "similar_items",
+    "tastes_of",
     "text_hashes",
     "tf_idf_top_k",
     "top_n",
