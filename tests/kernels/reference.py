@@ -493,6 +493,28 @@ def place_rows(group: Array, free: Array) -> Array:
     return np.array(places, np.int64)
 
 
+def purchase_totals(
+    customer: Array, kind: Array, time: Array, basket: Array, amount: Array, sign: Array, n_customers: int
+) -> tuple[Array, Array, Array, Array]:
+    orders, first, last = (np.zeros(n_customers, np.int64) for _ in range(3))
+    money = np.zeros(n_customers)
+    for one in range(n_customers):
+        bought, returned = ((customer == one) & (sign[kind] == way) for way in (1, -1))
+        if bought.any():
+            orders[one] = len(set(basket[bought].tolist()))
+            first[one], last[one] = time[bought].min(), time[bought].max()
+        money[one] = sum(np.nan_to_num(amount[bought])) - sum(np.nan_to_num(amount[returned]))
+    return orders, first, last, money
+
+
+def last_of_pairs(customer: Array, item: Array, chosen: Array, n_items: int) -> Array:
+    last = {}
+    for row in range(len(customer)):
+        if chosen[row] and customer[row] >= 0 and item[row] >= 0:
+            last[customer[row], item[row]] = row
+    return np.array(sorted(last.values()), np.int64)
+
+
 def text_hashes(data: Array, begins: Array, ends: Array) -> Array:
     halves = [
         hashlib.md5(data[begin:end].tobytes(), usedforsecurity=False).digest()[8:]
@@ -517,9 +539,11 @@ __all__ = [
     "items_of",
     "jaccard_top_k",
     "log_likelihood_top_k",
+    "last_of_pairs",
     "match_returns",
     "pick",
     "place_rows",
+    "purchase_totals",
     "rows_of",
     "rows_top_k",
     "score_items",

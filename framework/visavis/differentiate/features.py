@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis import kernels
 from visavis.history import DAY, Features, History
+
+_SIGNS = {"purchase": 1, "return": -1}
 
 
 def build_features(history: History, customer_ids: Sequence[str]) -> Features:
@@ -18,19 +21,13 @@ def build_features(history: History, customer_ids: Sequence[str]) -> Features:
     customer who never bought.
     """
     n = history.n_customers
-    bought = history.is_kind("purchase") & (history.customer >= 0)
-    returned = history.is_kind("return") & (history.customer >= 0)
-    customer = history.customer[bought]
-    time = history.time[bought]
     end = int(history.time.max()) if len(history) else history.now
-    first = np.full(n, np.iinfo(np.int64).max)
-    last = np.full(n, np.iinfo(np.int64).min)
-    np.minimum.at(first, customer, time)
-    np.maximum.at(last, customer, time)
-    orders = np.unique(np.stack([customer.astype(np.int64), history.basket[bought]]), axis=1)[0]
-    frequency = np.bincount(orders, minlength=n).astype(np.float64)
-    money = _sum(customer, history.amount[bought], n) - _sum(history.customer[returned], history.amount[returned], n)
-    never = frequency == 0
+    sign = np.array([_SIGNS.get(kind, 0) for kind in history.kinds] or [0], dtype=np.int8)
+    orders, first, last, money = kernels.purchase_totals(
+        history.customer, history.kind, history.time, history.basket, history.amount, sign, n
+    )
+    frequency = orders.astype(np.float64)
+    never = orders == 0
 
     def known(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(never, np.nan, values)
@@ -45,10 +42,6 @@ def build_features(history: History, customer_ids: Sequence[str]) -> Features:
             "tenure_days": known((end - np.where(never, end, first)) / DAY),
         },
     )
-
-
-def _sum(customer: NDArray[np.int32], amount: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    return np.bincount(customer, weights=np.nan_to_num(amount), minlength=n)[:n].astype(np.float64)
 
 
 __all__ = ["build_features"]

@@ -17,6 +17,7 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
+    purchases   purchase_totals, last_of_pairs
     tastes      tastes_of
     rows        rows_of, items_of
     picking     pick
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from visavis.kernels.layout import ItemLayout, item_layout
     from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
+    from visavis.kernels.purchases import last_of_pairs, purchase_totals
     from visavis.kernels.reasons import fold_parts
     from visavis.kernels.returns import match_returns
     from visavis.kernels.rows import items_of, rows_of
@@ -70,9 +72,11 @@ _HOMES = {
     "items_of": "rows",
     "jaccard_top_k": "similarity",
     "log_likelihood_top_k": "similarity",
+    "last_of_pairs": "purchases",
     "match_returns": "returns",
     "pick": "picking",
     "place_rows": "placing",
+    "purchase_totals": "purchases",
     "rows_of": "rows",
     "rows_top_k": "comparing",
     "score_items": "scores",
@@ -114,9 +118,11 @@ __all__ = [
     "items_of",
     "jaccard_top_k",
     "log_likelihood_top_k",
+    "last_of_pairs",
     "match_returns",
     "pick",
     "place_rows",
+    "purchase_totals",
     "rows_of",
     "rows_top_k",
     "score_items",

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis import Contribution, Customers, Exclusions, History, Items, ReasonColumns, Scorer, hookimpl
+from visavis import Contribution, Customers, Exclusions, History, Items, ReasonColumns, Scorer, hookimpl, kernels
 from visavis.history import DAY
 
 
@@ -166,19 +166,21 @@ def _first_allowed(ranking: NDArray[np.int32], everywhere: NDArray[np.bool_], n:
         end *= 4
 
 
-def _last_purchases(history: History) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _last_purchases(history: History) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Each buyer of each item once: the item codes and the times of the latest purchase."""
-    rows = np.flatnonzero(history.is_kind("purchase") & (history.quantity > 0) & (history.item >= 0))
-    customer, basket = history.customer[rows], history.basket[rows]
-    item, time = history.item[rows].astype(np.int64), history.time[rows]
-    # baskets without a customer are numbered after the customers
-    _, ordinal = np.unique(basket, return_inverse=True)
-    buyer = np.where(customer >= 0, customer, history.n_customers + ordinal)
-    order = np.lexsort((time, buyer, item))
-    item, buyer, time = item[order], buyer[order], time[order]
-    last = np.ones(len(rows), dtype=bool)
-    last[:-1] = (item[1:] != item[:-1]) | (buyer[1:] != buyer[:-1])
-    return item[last], time[last]
+    bought = history.is_kind("purchase") & (history.quantity > 0)
+    rows = kernels.last_of_pairs(history.customer, history.item, bought, len(history.items))
+    # nobody's rows come first, and each basket of theirs is a buyer
+    known = int(np.searchsorted(history.customer, 0))
+    nobodys = np.flatnonzero(bought[:known] & (history.item[:known] >= 0))
+    order = np.lexsort((history.time[nobodys], history.basket[nobodys], history.item[nobodys]))
+    nobodys = nobodys[order]
+    last = np.ones(len(nobodys), dtype=bool)
+    for column in (history.item[nobodys], history.basket[nobodys]):
+        last[:-1] &= column[1:] == column[:-1]
+    last[:-1] = ~last[:-1]
+    rows = np.concatenate([nobodys[last], rows])
+    return history.item[rows], history.time[rows]
 
 
 def _people(count: int) -> str:
