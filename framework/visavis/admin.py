@@ -62,7 +62,7 @@ class Admin:
     def _fit(self, progress: Report) -> FitReport:
         started = time.monotonic()
         progress(Progress("read", 0, 0))
-        base = self._live.build(lambda done, rows: progress(Progress("read", done, rows)))
+        base = self._live.newest(lambda done, rows: progress(Progress("read", done, rows)))
         history = self._live.history(base)
         if not len(history):
             raise NotReady("there is nothing to fit on; import a file or record interactions first")

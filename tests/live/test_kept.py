@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from visavis import Interaction
+from visavis import Customer, Interaction
 from visavis.engine import Engine
 from visavis.store import Operation
 
@@ -270,3 +270,31 @@ def flip(path: Path, name: str) -> None:
     with path.open("rb+") as stream:
         stream.seek(place)
         stream.write(bytes([data[place] ^ 1]))
+
+
+def test_a_fit_learns_from_the_base_that_is_there(open_shop: Open, built: list[int]) -> None:
+    shop = open_shop()
+    kept(shop)
+    again = open_shop()
+    built.clear()
+    first = again.fit()
+    assert (first.interactions, built) == (20, [])
+    assert again.live.newest() is again.live.histories.base
+    record(again, 100, 1)
+    assert again.fit().interactions == 21
+    assert built == [21]
+    assert again.fit().interactions == 21
+    assert built == [21]
+    again.identify.upsert_customers([Customer("late")])
+    assert again.fit().customers == 6
+    assert built == [21, 21]
+
+
+def test_a_fit_does_not_learn_from_a_damaged_base(open_shop: Open, built: list[int]) -> None:
+    path, _ = kept(open_shop())
+    flip(path, "quantity")
+    built.clear()
+    again = open_shop()
+    again.fit()
+    assert built  # by the fit, and by the mending in the background
+    assert set(built) == {20}

@@ -42,6 +42,11 @@ class Histories:
         self._due = most_late(base)
 
     @property
+    def base(self) -> Base:
+        """The sorted rows, without what came after them."""
+        return self._state.base
+
+    @property
     def built_to(self) -> int:
         """The last commit of which the base holds all rows."""
         return self._state.base.sequence

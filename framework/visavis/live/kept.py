@@ -11,7 +11,7 @@ import itertools
 import logging
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,10 @@ class KeptBase:
         self._keeping = threading.Lock()
         self._newest = -1
         """Commit of the base in the file."""
+        self._checked = threading.Event()
+        self._checked.set()
+        self._damaged = False
+        """What came of the last comparison, once `_checked` is set."""
         self._threads: list[threading.Thread] = []
         self._closing = False
 
@@ -102,14 +106,22 @@ class KeptBase:
             (header["store_id"], header["lineage"]) == (self._store.mark.store_id, self._store.mark.lineage)
             and sequence <= self._store.mark.sequence
             and identities <= len(owners)
-            and header["owners"] == _checksum(owners[:identities])
+            and header["owners"] == owners_checksum(owners[:identities])
             and Fingerprint(*header["fingerprint"]) == read_fingerprint(cursor, until=sequence)
         )
 
     def check_soon(self, if_damaged: Callable[[], None]) -> None:
         """Compare the opened base with its checksums in the background."""
         if self._file is not None:
-            self._start(partial(self._check, self._file, if_damaged))
+            self._checked.clear()
+            if not self._start(partial(self._check, self._file, if_damaged)):
+                self._checked.set()
+
+    def is_sound(self) -> bool:
+        """Whether the opened base agrees with its checksums; waits until they were compared. True where none was
+        opened."""
+        self._checked.wait()
+        return not self._damaged
 
     def known_ids(self) -> IdSet | None:
         """The id hashes that were kept with the opened base, as a copy; the first time only."""
@@ -141,7 +153,7 @@ class KeptBase:
     def keep_soon(self, draft: Draft, base: Base, owners: NDArray[np.int32]) -> None:
         """Finish the file of a new base in the background. `owners` are those that it was built for."""
         if draft.file is not None and not self._start(
-            partial(self._keep, draft.file, base, len(owners), _checksum(owners))
+            partial(self._keep, draft.file, base, len(owners), owners_checksum(owners))
         ):
             draft.discard()
 
@@ -182,7 +194,13 @@ class KeptBase:
             raise
 
     def _check(self, file: ArrayFile, if_damaged: Callable[[], None]) -> None:
-        damaged = file.damaged(list(COLUMNS), stop=lambda: self._closing)
+        damaged: Sequence[str] = ()
+        self._damaged = True  # also if the file cannot be read
+        try:
+            damaged = file.damaged(list(COLUMNS), stop=lambda: self._closing)
+            self._damaged = bool(damaged) or self._closing
+        finally:
+            self._checked.set()
         if damaged:
             log.error("the file `base` beside the store is damaged (%s); it is made anew", ", ".join(damaged))
             self._path.unlink(missing_ok=True)
@@ -201,9 +219,9 @@ class KeptBase:
             return True
 
 
-def _checksum(owners: NDArray[np.int32]) -> int:
+def owners_checksum(owners: NDArray[np.int32]) -> int:
     """Tells whether identities still belong to the customers that a base was built for."""
     return zlib.crc32(np.ascontiguousarray(owners).tobytes())
 
 
-__all__ = ["KEPT_ROWS", "Draft", "IdSet", "KeptBase"]
+__all__ = ["KEPT_ROWS", "Draft", "IdSet", "KeptBase", "owners_checksum"]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC
+from typing import NamedTuple
 
 from visavis.errors import NotFound, StoreDamaged, VisavisError
 from visavis.history import History
@@ -18,7 +19,7 @@ from visavis.live.consents import Consents
 from visavis.live.histories import Histories, most_late
 from visavis.live.identities import Identities
 from visavis.live.intake import Intake
-from visavis.live.kept import KeptBase
+from visavis.live.kept import KeptBase, owners_checksum
 from visavis.live.kinds import Kinds
 from visavis.live.known import KnownIds, KnownRequests
 from visavis.live.models import Generation, Memberships
@@ -29,6 +30,14 @@ from visavis.store.generations import read_generations, read_memberships, read_p
 from visavis.store.interactions import count_interactions, read_later, reading
 
 log = logging.getLogger("visavis.live")
+
+
+class _BuiltFor(NamedTuple):
+    """The commit of the base that was built last, and the owners of identities at that time: how many, a checksum."""
+
+    sequence: int
+    identities: int
+    owners: int
 
 
 class Live:
@@ -71,7 +80,24 @@ class Live:
                 draft.discard()
                 raise
         self._kept.keep_soon(draft, base, owners)
+        self._built_for = _BuiltFor(base.sequence, len(owners), owners_checksum(owners))
         return base
+
+    def newest(self, progress: Callable[[int, int], None] = lambda done, rows: None) -> Base:
+        """A base that holds everything recorded so far: that of `histories` if it does, otherwise a new one."""
+        base, built = self.histories.base, self._built_for
+        with self._store.cursor() as cursor:
+            counts = count_interactions(cursor, since=base.sequence)
+        owners = self.identities.owners
+        if (
+            (counts.all, counts.later) == (len(base.item), 0)
+            and len(base.indptr) - 1 == len(self.identities.customers)
+            and built == (base.sequence, built.identities, owners_checksum(owners[: built.identities]))
+            and self._kept.is_sound()
+        ):
+            progress(counts.all, counts.all)
+            return base
+        return self.build(progress)
 
     def history(self, base: Base) -> History:
         """What plugins learn from, of the rows of a base."""
@@ -91,6 +117,8 @@ class Live:
         with self._store.cursor() as cursor:
             base = self._kept.open(cursor, self.identities.owners)
             if base is not None:
+                owners = self.identities.owners
+                self._built_for = _BuiltFor(base.sequence, len(owners), owners_checksum(owners))
                 later = count_interactions(cursor, since=base.sequence).later
                 if later <= most_late(base):
                     histories = Histories(base, self._rebase_soon)
