@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from visavis import Customer, Identifier, Interaction, Item
+from visavis.customize import fitting
 from visavis.engine import Engine
-from visavis.errors import Conflict, NotFound, VisavisError
+from visavis.errors import Conflict, NotFound, PluginError, VisavisError
 from visavis.model import Progress
+from visavis.plugin import NeighbourScorer
 
 PLUGINS = """
 import sys
@@ -344,3 +347,24 @@ def test_a_snapshot_is_taken(shop: Engine, tmp_path: Path) -> None:
     record(shop)
     copy = shop.admin.snapshot(tmp_path / "copy.duckdb")
     assert Path(copy.path).stat().st_size == copy.bytes
+
+
+@pytest.mark.parametrize(
+    ("codes", "similarities", "said"),
+    [
+        (np.zeros((2, 20), np.int32), np.zeros((3, 20)), "both must be"),
+        (np.full((3, 20), 3, np.int32), np.zeros((3, 20)), "no code of an item"),
+        (np.full((3, 20), -2, np.int32), np.zeros((3, 20)), "no code of an item"),
+        (np.zeros((3, 20)), np.zeros((3, 20)), "no code of an item"),
+        (np.zeros((3, 20), np.int32), np.full((3, 20), np.nan), "not a finite number"),
+    ],
+)
+def test_a_table_of_neighbours_is_not_believed_unseen(codes: Any, similarities: Any, said: str) -> None:
+    class Tabled(NeighbourScorer):
+        name = "tabled"
+
+        def neighbour_table(self, n: int) -> Any:
+            return codes, similarities
+
+    with pytest.raises(PluginError, match=said):
+        fitting._neighbours(Tabled(), 3)

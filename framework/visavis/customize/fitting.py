@@ -99,6 +99,9 @@ def _storing(generation: int, fitted: FittedPlugin, neighbours: Neighbours | Non
 
 
 def _neighbours(scorer: NeighbourScorer, n_items: int) -> Neighbours:
+    table = scorer.neighbour_table(SIMILAR_KEPT)
+    if table is not None:
+        return _check_table(*table, n_items)
     neighbours = np.full((n_items, SIMILAR_KEPT), -1, dtype=np.int32)
     similarities = np.zeros((n_items, SIMILAR_KEPT))
     for item in range(n_items):
@@ -106,6 +109,19 @@ def _neighbours(scorer: NeighbourScorer, n_items: int) -> Neighbours:
         neighbours[item, : len(codes)] = codes
         similarities[item, : len(codes)] = values
     return neighbours, similarities
+
+
+def _check_table(codes: NDArray[np.int32], similarities: NDArray[np.float64], n_items: int) -> Neighbours:
+    wanted = (n_items, SIMILAR_KEPT)
+    if codes.shape != wanted or similarities.shape != wanted:
+        raise PluginError(
+            f"neighbour_table gave codes {codes.shape} and similarities {similarities.shape}; both must be {wanted}"
+        )
+    if codes.dtype.kind not in "iu" or codes.min(initial=-1) < -1 or codes.max(initial=-1) >= n_items:
+        raise PluginError(f"neighbour_table gave what is no code of an item; codes are −1 to {n_items - 1}")
+    if not np.isfinite(similarities[codes >= 0]).all():
+        raise PluginError("neighbour_table gave a similarity that is not a finite number")
+    return codes.astype(np.int32, copy=False), similarities
 
 
 __all__ = ["FittedScorers", "check_state", "fit_scorers"]

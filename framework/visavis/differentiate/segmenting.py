@@ -60,7 +60,7 @@ def run_segmenters(
             log.debug("traceback of segmenter %s", name, exc_info=error)
             store.writer.run(_storing(generation, FittedPlugin("segmenter", name, options, {}, failed[name]), None))
             continue
-        inside = np.array([bool(label) for label in labels], dtype=np.bool_)
+        inside = np.fromiter(map(bool, labels), dtype=np.bool_, count=len(labels))
         members = Memberships(features.codes[inside], [label for label in labels if label])
         store.writer.run(_storing(generation, FittedPlugin("segmenter", name, options, {}), members))
         segmentations[name] = members
@@ -69,6 +69,8 @@ def run_segmenters(
 
 
 def _without(features: Features, objectors: NDArray[np.int32]) -> Features:
+    if not len(objectors):
+        return features
     kept = np.flatnonzero(~np.isin(features.codes, objectors))
     return Features(
         codes=features.codes[kept],

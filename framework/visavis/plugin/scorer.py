@@ -159,5 +159,12 @@ class NeighbourScorer(Scorer):
         """The item codes most like `item`, best first, and their similarities; empty for an item never seen."""
         raise NotImplementedError
 
+    def neighbour_table(self, n: int) -> tuple[NDArray[np.int32], NDArray[np.float64]] | None:
+        """`neighbours` of every item of the fit at once: int32 (−1: none, last) and float64, both [n_items, n].
+
+        Must agree with `neighbours`. None, the default: there is no such table, and `neighbours` is asked for each.
+        """
+        return None
+
 
 __all__ = ["Contribution", "NeighbourScorer", "ReasonColumns", "Scorer"]

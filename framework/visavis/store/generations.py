@@ -79,34 +79,37 @@ def insert_similar_items(
 ) -> None:
     """Add neighbour lists [n_items, k] (−1: none) for analysts."""
     item, place = np.nonzero(neighbours >= 0)
-    if len(item):
-        tx.insert(
-            "similar_items",
-            {
-                "generation": np.full(len(item), generation, dtype=np.int32),
-                "scorer": [scorer] * len(item),
-                "item_code": item.astype(np.int32),
-                "rank": (place + 1).astype(np.uint16),
-                "similar_code": neighbours[item, place],
-                "similarity": similarities[item, place].astype(np.float64),
-            },
-        )
+    _insert_rows(
+        tx,
+        "similar_items (generation, scorer, item_code, rank, similar_code, similarity)",
+        "?, ?, item_code, rank, similar_code, similarity",
+        [generation, scorer],
+        {
+            "item_code": item.astype(np.int32),
+            "rank": (place + 1).astype(np.uint16),
+            "similar_code": neighbours[item, place],
+            "similarity": similarities[item, place].astype(np.float64),
+        },
+    )
 
 
 def insert_memberships(
     tx: Transaction, generation: int, segmentation: str, customers: NDArray[np.int32], segments: Sequence[str]
 ) -> None:
     """Add which customer is in which segment."""
-    if len(segments):
-        tx.insert(
-            "memberships",
-            {
-                "generation": np.full(len(segments), generation, dtype=np.int32),
-                "segmentation": [segmentation] * len(segments),
-                "customer_code": customers,
-                "segment": list(segments),
-            },
-        )
+    # Many customers are in few segments: each name goes over once.
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(segments), 1)}
+    _insert_rows(
+        tx,
+        "memberships (generation, segmentation, customer_code, segment)",
+        "?, ?, customer_code, list_extract(names, number)",
+        [generation, segmentation, list(numbers)],
+        {
+            "customer_code": customers,
+            "number": np.fromiter(map(numbers.__getitem__, segments), dtype=np.int32, count=len(segments)),
+        },
+        more=", (SELECT ?::VARCHAR[] AS names)",
+    )
 
 
 def delete_generations(tx: Transaction, keep: Sequence[int]) -> None:
@@ -166,6 +169,19 @@ def read_memberships(
         ).fetchnumpy()
         result[name] = (np.asarray(columns["customer_code"], dtype=np.int32), columns["segment"].tolist())
     return result
+
+
+def _insert_rows(
+    tx: Transaction, table: str, selected: str, values: list[object], rows: dict[str, NDArray[Any]], *, more: str = ""
+) -> None:
+    """Add rows given as columns; what is the same in all of them is a value, told once."""
+    if not len(next(iter(rows.values()))):
+        return
+    tx.cursor.register("fitted_rows", rows)
+    try:
+        tx.cursor.execute(f"INSERT INTO {table} SELECT {selected} FROM fitted_rows{more}", values)
+    finally:
+        tx.cursor.unregister("fitted_rows")
 
 
 def _insert_array(tx: Transaction, generation: int, plugin: FittedPlugin, name: str, value: Any) -> None:

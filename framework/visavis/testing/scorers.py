@@ -258,6 +258,20 @@ class NeighbourScorerContract(ScorerContract):
             found += len(codes)
         assert found, "no item of the shop has a neighbour"
 
+    def test_the_table_of_neighbours_agrees(self) -> None:
+        scorer: Any = self.fitted()
+        for n in (1, 4, _N_ITEMS + 3):
+            table = scorer.neighbour_table(n)
+            if table is None:
+                return
+            assert table[0].shape == table[1].shape == (_N_ITEMS, n)
+            for item, (codes, similarities) in enumerate(zip(*table, strict=True)):
+                known = codes >= 0
+                assert known[: known.sum()].all(), "a missing place stands before a neighbour"
+                wanted = scorer.neighbours(item, n)
+                assert codes[known].tolist() == wanted[0].tolist(), f"neighbours of item {item} differ"
+                assert similarities[known].tolist() == wanted[1].tolist(), f"similarities of item {item} differ"
+
     def test_unseen_items_have_no_neighbours(self) -> None:
         scorer: Any = self.fitted()
         for item in (-1, _N_ITEMS, _N_ITEMS + 100):

@@ -154,6 +154,12 @@ class ItemSimilarity(NeighbourScorer):
         codes = self.neighbours_[item, :n]
         return codes[codes >= 0], self.similarities_[item, :n][codes >= 0].astype(np.float64)
 
+    def neighbour_table(self, n: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """What was learnt, cut or filled up to `n` neighbours."""
+        missing = max(0, n - self.neighbours_.shape[1])
+        codes = np.pad(self.neighbours_[:, :n], ((0, 0), (0, missing)), constant_values=-1)
+        return codes, np.pad(self.similarities_[:, :n].astype(np.float64), ((0, 0), (0, missing)))
+
     def _tastes(self, customers: Customers) -> Tastes:
         tastes = self._live.of(customers, self.signal_)
         return centred(tastes) if self.signal_ == "rating" else tastes

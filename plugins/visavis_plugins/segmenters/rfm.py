@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from visavis import Features, Segmenter, hookimpl
 
 _FIFTHS = (0.2, 0.4, 0.6, 0.8)
+_LABELS = (*(f"{r}{f}{m}" for r in range(1, 6) for f in range(1, 6) for m in range(1, 6)), "")
+"""By recency, frequency and money, each from 0, as digits of a number to the base 5; the last for who never bought."""
 
 
 class Rfm(Segmenter):
@@ -39,10 +41,10 @@ class Rfm(Segmenter):
         bought = ~np.isnan(recency + frequency + monetary)
         if np.isnan(self.recency_cuts_).any():
             bought[:] = False
-        r = 5 - np.searchsorted(self.recency_cuts_, recency)
-        f = 1 + np.searchsorted(self.frequency_cuts_, frequency)
-        m = 1 + np.searchsorted(self.monetary_cuts_, monetary)
-        return [f"{a}{b}{c}" if ok else "" for ok, a, b, c in zip(bought, r, f, m, strict=True)]
+        r = 4 - np.searchsorted(self.recency_cuts_, recency)
+        f = np.searchsorted(self.frequency_cuts_, frequency)
+        m = np.searchsorted(self.monetary_cuts_, monetary)
+        return [_LABELS[code] for code in np.where(bought, r * 25 + f * 5 + m, -1).tolist()]
 
 
 def _cuts(values: NDArray[np.float64]) -> NDArray[np.float64]:
