@@ -25,7 +25,7 @@ from visavis import (
     hookimpl,
     kernels,
 )
-from visavis_plugins.scorers._tastes import CAUSES, LiveTastes, Signal, Tastes, centred, read_tastes
+from visavis_plugins.scorers._tastes import CAUSES, LiveTastes, Signal, Tastes, centred, past_tastes
 
 _TEMPLATES = (
     *CAUSES[:-1],
@@ -89,8 +89,8 @@ class ItemSimilarity(NeighbourScorer):
         else:
             rated = ~np.isnan(history.rating) & (history.customer >= 0) & (history.item >= 0)
             self.signal_ = "rating" if rated.any() else "weight"
-        tastes = read_tastes(history, history.customer, history.n_customers, self.signal_)
-        matrix = kernels.build_csr(tastes.owner, tastes.item, tastes.value, history.n_customers, n_items)
+        tastes = past_tastes(history, self.signal_)
+        matrix = tastes.indptr, tastes.item, tastes.value
         if options.method == "cosine":
             table = kernels.cosine_top_k(*matrix, n_items, options.neighbours, shrinkage=options.shrinkage)
         else:

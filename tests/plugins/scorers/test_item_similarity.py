@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from visavis.errors import InvalidInput
 from visavis.plugin.options import build_options
 from visavis.testing import Event, make_customers, make_exclusions, make_history, make_items
-from visavis_plugins.scorers._tastes import centred, read_tastes
+from visavis_plugins.scorers._tastes import LiveTastes, centred, past_tastes
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 
 OTHERS = [Event(customer, item) for customer, item in ((1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (3, 2), (3, 3))]
@@ -23,8 +23,7 @@ def fitted(events: list[Event], n_items: int = 4, **options: object) -> ItemSimi
 
 def tastes(events: list[Event], signal: str = "presence") -> dict[int, float]:
     customers = make_customers(events, [0])
-    owner = np.zeros(len(customers.item), dtype=np.int32)
-    read = read_tastes(customers, owner, 1, signal)  # type: ignore[arg-type]
+    read = LiveTastes().of(customers, signal)  # type: ignore[arg-type]
     return dict(zip(read.item.tolist(), read.value.tolist(), strict=True))
 
 
@@ -74,8 +73,7 @@ def test_ratings_are_centred_and_equal_ones_say_nothing() -> None:
         Event(c, i, "rating", rating=r) for c, i, r in ((0, 1, 5), (0, 2, 2), (1, 1, 4.1), (1, 2, 4.1), (1, 3, 4.1))
     ]
     customers = make_customers(events, [0, 1, -1])
-    owner = np.repeat(np.arange(3, dtype=np.int32), np.diff(customers.indptr))
-    read = centred(read_tastes(customers, owner, 3, "rating"))
+    read = centred(LiveTastes().of(customers, "rating"))
     assert (read.indptr.tolist(), read.item.tolist(), read.value.tolist()) == ([0, 2, 2, 2], [1, 2], [1.5, -1.5])
 
 
@@ -175,7 +173,7 @@ _ROWS = st.lists(
 def test_presence_equals_the_plain_definition(lines: list[tuple[int, int, str, int, float]]) -> None:
     weights = {"purchase": 1.0, "like": 1.0, "view": 0.2}
     history = make_history([Event(c, i, k, float(d), q) for c, i, k, d, q in lines], n_customers=4, n_items=5)
-    read = read_tastes(history, history.customer, 4, "presence")
+    read = past_tastes(history, "presence")
     got = {(int(o), int(i)): v for o, i, v in zip(read.owner, read.item, read.value.tolist(), strict=True)}
     wanted = {}
     for customer in range(4):
