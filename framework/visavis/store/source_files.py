@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 import numpy as np
 
 from visavis.errors import InvalidInput, NotFound
-from visavis.store.columns import SEPARATOR, insert_columns
+from visavis.store.columns import insert_columns
 from visavis.store.csv_records import LONGEST_LINE, Broken, LongLineError
 from visavis.store.limits import way_out
 
@@ -149,7 +149,7 @@ def bytes_of(file: SourceFile, pulse: Pulse) -> Iterator[tuple[BinaryIO, Callabl
 def put_aside(cursor: duckdb.DuckDBPyConnection, schema: str, records: list[Broken]) -> None:
     """Add records that could not be split to `broken`."""
     rows = np.array([record[0] for record in records], dtype=np.int64)
-    lines = [record[2].replace(SEPARATOR, " ") for record in records]
+    lines = [record[2] for record in records]
     insert_columns(cursor, f"{schema}.broken", {"row": rows, "error": [record[1] for record in records], "line": lines})
 
 
