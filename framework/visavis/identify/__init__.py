@@ -12,7 +12,7 @@ from visavis.errors import NotFound
 from visavis.identify.batches import InteractionBatch, check_batch
 from visavis.identify.checks import Violations, check_request_id, shorten
 from visavis.identify.paging import page_of
-from visavis.identify.recording import Recorded, check_interactions, record_operation, to_result
+from visavis.identify.recording import check_interactions, record_operation
 from visavis.identify.upserting import (
     consent_operation,
     upsert_customers_operation,
@@ -54,11 +54,11 @@ class Identify:
         An interaction whose id is already known is counted and not recorded again. Raises `InvalidInput` naming
         every wrong field; a time more than `future_tolerance_minutes` ahead is wrong, one that is late is not.
         """
-        return to_result(self._store.writer.run(self._recording(interactions, request_id)))
+        return self._store.writer.run(self._recording(interactions, request_id))
 
     def record_soon(self, interactions: Sequence[Interaction], *, request_id: str = "") -> Future[RecordResult]:
         """As `record`, without waiting: checked at once, the future answers after the commit."""
-        return self._submit(self._recording(interactions, request_id), to_result)
+        return self._store.writer.submit(self._recording(interactions, request_id))
 
     def record_batch_soon(self, batch: InteractionBatch, *, request_id: str = "") -> Future[RecordResult] | None:
         """As `record_soon`, by columns, at a fraction of the cost. None: something is wrong, and nothing was done;
@@ -68,7 +68,7 @@ class Identify:
         check_request_id(bad, request_id)
         if checked is None or bad:
             return None
-        return self._submit(record_operation(self._live, checked, request_id, self._registry), to_result)
+        return self._store.writer.submit(record_operation(self._live, checked, request_id, self._registry))
 
     def import_file(
         self,
@@ -161,7 +161,7 @@ class Identify:
         """As `set_consent`, without waiting: checked at once, the future answers after the commit."""
         return self._submit(consent_operation(self._live, customer, consent, request_id), lambda _: None)
 
-    def _recording(self, interactions: Sequence[Interaction], request_id: str) -> Operation[Recorded]:
+    def _recording(self, interactions: Sequence[Interaction], request_id: str) -> Operation[RecordResult]:
         bad = Violations()
         check_request_id(bad, request_id)
         bad.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -83,42 +83,41 @@ class CheckedRows:
 
     def encode(self, tx: Transaction, live: Live) -> InteractionColumns:
         """Within a transaction: the rows that are new, with codes for what they name."""
-        keep = np.flatnonzero(live.known_ids.is_new(tx, self.ids, self.hashes))
-        places = keep.tolist()
+        new = live.known_ids.is_new(tx, self.ids, self.hashes)
+        if new.all():
+            return self._encode(tx, live, range(self.count))
+        rows = np.flatnonzero(new).tolist()
+        return self._only(rows)._encode(tx, live, rows)
+
+    def _only(self, rows: list[int]) -> CheckedRows:
+        columns: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name, column in columns.items():
+            columns[name] = column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
+        return CheckedRows(**columns)
+
+    def _encode(self, tx: Transaction, live: Live, places: Sequence[int]) -> InteractionColumns:
+        """All rows are new; `places` are theirs in what the caller sent."""
         # Kinds first: the one step that may refuse comes before anything is made.
-        kinds = live.kinds.encode(tx, [self.kinds[place] for place in places], places)
+        kinds = live.kinds.encode(tx, self.kinds, places)
         now = now_us()
-
-        def pick(texts: Sequence[str]) -> list[str]:
-            return [texts[place] for place in places]
-
-        orders, reverses = pick(self.orders), pick(self.reverses)
         return InteractionColumns(
-            interaction_id=pick(self.ids),
-            id_hash=self.hashes[keep],
-            identity=live.identities.encode(tx, [self.customers[place] for place in places], now),
-            item=live.catalog.encode(tx, pick(self.items), now),
+            interaction_id=self.ids,
+            id_hash=self.hashes,
+            identity=live.identities.encode(tx, self.customers, now),
+            item=live.catalog.encode(tx, self.items, now),
             kind=kinds,
-            occurred_at=self.times[keep],
-            quantity=self.quantities[keep],
-            amount=self.amounts[keep],
-            currency=pick(self.currencies),
-            rating=self.ratings[keep],
-            order_id=orders,
-            touchpoint=pick(self.touchpoints),
-            decision_id=pick(self.decisions),
-            reverses_id=reverses,
-            basket=np.array([text_hash(order) >> 1 if order else -1 for order in orders], dtype=np.int64),
-            reverses=np.array([text_hash(one) if one else 0 for one in reverses], dtype=np.uint64),
+            occurred_at=self.times,
+            quantity=self.quantities,
+            amount=self.amounts,
+            currency=self.currencies,
+            rating=self.ratings,
+            order_id=self.orders,
+            touchpoint=self.touchpoints,
+            decision_id=self.decisions,
+            reverses_id=self.reverses,
+            basket=np.array([text_hash(one) >> 1 if one else -1 for one in self.orders], dtype=np.int64),
+            reverses=np.array([text_hash(one) if one else 0 for one in self.reverses], dtype=np.uint64),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What a transaction wrote; `rows` None: nothing."""
-
-    answer: dict[str, Any]
-    rows: InteractionColumns | None
 
 
 def check_interactions(interactions: Sequence[Interaction], settings: Settings) -> CheckedRows:
@@ -204,12 +203,13 @@ class Checked(Protocol):
         """Within a transaction: the rows that are new, with codes for what they name."""
 
 
-def record_operation(live: Live, checked: Checked, request_id: str, registry: Registry) -> Operation[Recorded]:
+def record_operation(live: Live, checked: Checked, request_id: str, registry: Registry) -> Operation[RecordResult]:
     """The writer's part of recording a batch: all of it or nothing."""
     content = checked.content() if request_id else None
+    written: list[InteractionColumns] = []
 
-    def apply(tx: Transaction) -> Recorded:
-        written: list[InteractionColumns] = []
+    def apply(tx: Transaction) -> RecordResult:
+        written.clear()
 
         def work() -> dict[str, Any]:
             rows = checked.encode(tx, live)
@@ -221,18 +221,13 @@ def record_operation(live: Live, checked: Checked, request_id: str, registry: Re
             return {"recorded": recorded, "already_known": checked.count - recorded}
 
         answer, _ = live.known_requests.once(tx, request_id, "record", content, work)
-        return Recorded(answer, written[0] if written else None)
+        return RecordResult(**answer)
 
-    def committed(result: Recorded) -> None:
-        if result.rows is not None and registry.observes_interactions:
-            _tell(live, result.rows, registry)
+    def committed(_: RecordResult) -> None:
+        if written and registry.observes_interactions:
+            _tell(live, written[0], registry)
 
     return Operation(apply, rows=checked.count, committed=committed)
-
-
-def to_result(recorded: Recorded) -> RecordResult:
-    """The answer to the caller."""
-    return RecordResult(**recorded.answer)
 
 
 def _tell(live: Live, rows: InteractionColumns, registry: Registry) -> None:
@@ -251,8 +246,6 @@ __all__ = [
     "MOST_INTERACTIONS",
     "Checked",
     "CheckedRows",
-    "Recorded",
     "check_interactions",
     "record_operation",
-    "to_result",
 ]

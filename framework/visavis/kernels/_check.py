@@ -69,7 +69,10 @@ def array(
         refuse(field, f"must have length {length}, not {len(values)}")
     if values.dtype != wanted:
         values = _converted(field, values, wanted)
-    view = np.require(values, requirements=["C", "A"]).view(np.ndarray)
+    # Most arrays are as they should be, and to ask NumPy for it costs more than a small kernel runs.
+    if not (values.flags.c_contiguous and values.flags.aligned):
+        values = np.require(values, requirements=["C", "A"])
+    view = values.view(np.ndarray)
     view.flags.writeable = False
     return view
 

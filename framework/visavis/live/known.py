@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MOST_RECENT = 100_000
 """Interaction ids kept as texts, beside the hashes of all."""
+_FEW = 16
+"""So many ids are looked up one by one; for more the compiled way is faster."""
 _SWEEP_S = 3600.0
 
 
@@ -66,6 +68,40 @@ class _Recent:
             self._before, self._now = self._now, set()
 
 
+class _Pending:
+    """The ids that a transaction adds. As a set for few that ask, and as hashes for many: each made when asked for."""
+
+    def __init__(self) -> None:
+        self.lists: list[list[str]] = []
+        self._hashes: list[NDArray[np.uint64]] = []
+        self._ids: set[str] = set()
+        self._in_ids = 0
+        """How many lists are in it."""
+        self._table: NDArray[np.uint64] | None = None
+        self._used = 0
+
+    def add(self, ids: list[str], hashes: NDArray[np.uint64]) -> None:
+        self.lists.append(ids)
+        self._hashes.append(hashes)
+
+    def ids(self) -> set[str]:
+        """All of them."""
+        self._ids.update(*self.lists[self._in_ids :])
+        self._in_ids = len(self.lists)
+        return self._ids
+
+    def are_new(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """bool [n]: which hashes are of no id that was added, nor stand earlier in the call."""
+        if self._table is None:
+            self._table = kernels.id_set_new(len(hashes))
+        self._table, self._used, _ = kernels.id_set_add(
+            self._table, self._used, np.concatenate([*self._hashes, np.empty(0, dtype=np.uint64)])
+        )
+        self._hashes = []
+        self._table, self._used, new = kernels.id_set_add(self._table, self._used, hashes)
+        return new
+
+
 class KnownIds:
     """Hashes of all interaction ids: 8 to 23 bytes an id. Loaded when first asked; the writer thread alone uses it.
 
@@ -78,9 +114,7 @@ class KnownIds:
         self._kept = kept
         self._table: NDArray[np.uint64] | None = None
         self._used = 0
-        self._pending: list[list[str]] = []
-        self._pending_table = kernels.id_set_new(0)
-        self._pending_used = 0
+        self._pending = _Pending()
         self._recent = _Recent()
 
     def warm_up(self) -> None:
@@ -101,21 +135,21 @@ class KnownIds:
         """bool [n]: which ids were never recorded, counting an id twice in the call as known the second time."""
         tx.enlist(self)
         known = kernels.id_set_contains(self._load(), hashes)
-        self._pending_table, self._pending_used, new = kernels.id_set_add(
-            self._pending_table, self._pending_used, hashes
-        )
-        new &= ~known
-        if new.all():
-            self._pending.append(list(ids))
-            return new
-        suspects = np.flatnonzero(~new).tolist()
-        taken = self._stored(tx, ids, hashes, np.flatnonzero(known).tolist()).union(*self._pending)
-        first: dict[str, int] = {}
-        for place, interaction_id in enumerate(ids):
-            first.setdefault(interaction_id, place)
-        for place in suspects:
-            new[place] = ids[place] not in taken and first[ids[place]] == place
-        self._pending.append([ids[place] for place in np.flatnonzero(new).tolist()])
+        new = ~known
+        if len(ids) > _FEW:
+            new &= self._pending.are_new(hashes)
+            suspects = np.flatnonzero(~new).tolist()
+        else:
+            suspects = list(range(len(ids)))
+        if suspects:
+            pending = self._pending.ids()
+            stored = self._stored(tx, ids, hashes, np.flatnonzero(known).tolist()) if known.any() else frozenset()
+            first = {one: place for place, one in zip(range(len(ids) - 1, -1, -1), reversed(ids), strict=True)}
+            for place in suspects:
+                one = ids[place]
+                new[place] = one not in stored and one not in pending and first[one] == place
+        fresh = list(ids) if new.all() else [ids[place] for place in np.flatnonzero(new).tolist()]
+        self._pending.add(fresh, hashes[new])
         return new
 
     def _stored(
@@ -127,7 +161,7 @@ class KnownIds:
         if not asking:
             return recent
         found = stored_ids(tx.cursor, hashes[asking].tolist())
-        self._recent.add(list(found.difference(*self._pending)))
+        self._recent.add(list(found - self._pending.ids()))
         return recent | found
 
     def add(self, hashes: NDArray[np.uint64]) -> None:
@@ -136,17 +170,12 @@ class KnownIds:
             self._table, self._used, _ = kernels.id_set_add(self._table, self._used, hashes)
 
     def commit(self) -> None:
-        for ids in self._pending:
+        for ids in self._pending.lists:
             self._recent.add(ids)
-        self._forget_pending()
+        self._pending = _Pending()
 
     def rollback(self) -> None:
-        self._forget_pending()
-
-    def _forget_pending(self) -> None:
-        self._pending = []
-        self._pending_table[:] = 0
-        self._pending_used = 0
+        self._pending = _Pending()
 
 
 class KnownRequests:

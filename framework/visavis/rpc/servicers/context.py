@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +15,7 @@ from visavis.config import Settings
 from visavis.model import Page
 from visavis.rpc.convert import invalid
 from visavis.rpc.jobs import Jobs
+from visavis.rpc.landing import Landing
 from visavis.rpc.work import Work
 
 if TYPE_CHECKING:
@@ -35,15 +36,16 @@ class Shared:
     settings: Settings
     work: Work
     jobs: Jobs
+    landing: Landing = field(default_factory=Landing)
 
     async def submit(self, request: Message, rows: int, submit: Callable[[], Future[T]]) -> asyncio.Future[T]:
         """Hand a write of `rows` rows to the writer; no thread waits for its commit.
 
-        Shielded: a caller that goes away takes back nothing that was handed in.
+        A caller that goes away takes back nothing that was handed in.
         """
         small = rows <= _INLINE_ROWS and request.ByteSize() <= _INLINE_BYTES
         future = submit() if small else await self.work.call(submit)
-        return asyncio.shield(asyncio.wrap_future(future))
+        return self.landing.of(future)
 
     def scratch(self, name: str) -> Path:
         """A folder beside the store for files in transit; the store empties it when it is opened."""
