@@ -103,11 +103,11 @@ def test_acknowledgements_come_while_the_caller_still_sends(channel: grpc.Channe
 def test_a_caller_that_goes_away_ends_its_stream(channel: grpc.Channel, server: Server, shop: Standin) -> None:
     shop.hold.clear()
     call = stream(channel, (batch(f"b{k}") for k in range(100)))
-    until(lambda: len(shop.seen) >= 8)
+    until(lambda: len(shop.seen) >= 16)
     call.cancel()
     until(lambda: server.running == 0)
     # Eight wait for their commit; no further one was read.
-    assert len(shop.seen) == 8
+    assert len(shop.seen) == 16
     shop.hold.set()
 
 

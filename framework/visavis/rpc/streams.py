@@ -7,14 +7,18 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
+from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
 from visavis.errors import VisavisError
 from visavis.rpc.errors import to_status
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Message)
 T = TypeVar("T")
-_UNDER_WAY = 8
+_UNDER_WAY = 16
+"""Requests that may wait for their results: so many that the next commit fills up while one is made."""
+_MOST_BYTES = 4 << 20
+"""Of requests that wait, one more may come as long as they are fewer."""
 
 
 async def pipelined(
@@ -22,26 +26,29 @@ async def pipelined(
 ) -> AsyncIterator[tuple[R, T | Status]]:
     """Begin requests in order, and answer each with its result, or with the status of its `VisavisError`.
 
-    At most `under_way` requests wait for their results; no further one is read meanwhile. What was begun is not
-    taken back when the caller goes away.
+    At most `under_way` requests wait for their results, fewer if they are large; no further one is read meanwhile.
+    What was begun is not taken back when the caller goes away.
     """
     waiting: deque[tuple[R, asyncio.Future[T | Status]]] = deque()
+    waiting_bytes = 0
     reading: asyncio.Future[R | None] | None = asyncio.ensure_future(_next(requests))
     try:
         while reading is not None or waiting:
             watched: set[asyncio.Future[Any]] = set()
-            if reading is not None and len(waiting) < under_way:
+            if reading is not None and len(waiting) < under_way and waiting_bytes < _MOST_BYTES:
                 watched.add(reading)
             if waiting:
                 watched.add(waiting[0][1])
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             if waiting and waiting[0][1].done():
                 request, outcome = waiting.popleft()
+                waiting_bytes -= request.ByteSize()
                 yield request, outcome.result()
             elif reading is not None and reading.done():
                 request_or_end = reading.result()
                 reading = None
                 if request_or_end is not None:
+                    waiting_bytes += request_or_end.ByteSize()
                     waiting.append((request_or_end, await _begun(begin, request_or_end)))
                     reading = asyncio.ensure_future(_next(requests))
     finally:
