@@ -22,6 +22,7 @@ LONGEST_WAIT_S = 1.0
 
 _ROUND_S = 0.001  # of turns in a row, after which further calls wait
 _PAID_BACK = 0.5  # of the time, that turns may take without that
+_SHORTER, _LONGER = 0.5, 0.02  # how far a call that took less, or more, moves what calls of its kind take
 _SHARE = 0.25  # of the time of turns, that may go to taking in and refusing further calls between them
 _MOST_CREDIT_S = 0.2  # of that, saved in quiet times: a crowd that comes at once is told at once
 _LEAST_CREDIT_S = 0.003  # and spent in pieces no shorter: many calls in a row cost less than one here and there
@@ -40,7 +41,8 @@ class Turns:
         self.arrived = 0
         """Calls that came so far; whoever takes calls in counts them here."""
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        self._cost_s: dict[str, float] = {}
+        self._cost_s: dict[str, float] = {}  # of a turn, with what else is done meanwhile
+        self._own_s: dict[str, float] = {}  # of a call alone
         self._pacing: asyncio.Task[None] | None = None
         self._begun: list[str] = []  # kinds of the calls that began at once in this round of the loop
         self._began = 0.0
@@ -71,16 +73,19 @@ class Turns:
 
     def _owing(self, kind: str) -> bool:
         """Whether the calls of this round, or of the time before, have taken so much that others come first."""
-        expected_s = len(self._begun) * self._cost_s.get(kind, _ROUND_S)
+        expected_s = len(self._begun) * self._own_s.get(kind, _ROUND_S)
         return self._debt_s >= _ROUND_S or expected_s >= _ROUND_S
 
     def _account(self) -> None:
         """The round of the loop in which calls began is over."""
         now, begun, self._begun = time.monotonic(), self._begun, []
-        took = now - self._began
-        if begun.count(begun[0]) == len(begun):
-            self._learn(begun[0], took / len(begun))
-        self._debt_s = max(self._debt_s - (now - self._debt_at) * _PAID_BACK, 0.0) + took
+        took = (now - self._began) / len(begun)
+        # A round holds other work, too, and pauses; what a call takes itself is nearer to the shortest that were seen.
+        for kind in begun:
+            own = self._own_s.setdefault(kind, took)
+            self._own_s[kind] = own + (_SHORTER if took < own else _LONGER) * (took - own)
+        spent = sum(self._own_s[kind] for kind in begun)
+        self._debt_s = max(self._debt_s - (now - self._debt_at) * _PAID_BACK, 0.0) + spent
         self._debt_at = now
 
     async def wait(self, kind: str, until: float | None) -> None:
