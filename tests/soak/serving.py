@@ -162,6 +162,7 @@ class Callers:
     """Callers of a server in this process, on a few channels; from inside one event loop."""
 
     CHANNELS = 4
+    MOST_OPEN = 2000
 
     def __init__(self, address: str, seed: int, *, customers: int) -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]  # or they would share one connection
@@ -181,12 +182,17 @@ class Callers:
         return await self._loop(RECORD, self._interaction, callers, seconds, timeout, True)
 
     async def ask_at(self, rate: float, seconds: float, *, timeout: float) -> Tally:
-        """So many questions a second, whatever becomes of them."""
+        """So many questions a second, whatever becomes of them, as far as this process can ask and bear them.
+
+        Beyond `MOST_OPEN` questions without an answer none is asked: what is measured then is the caller.
+        """
         start = time.monotonic()
         tally, tasks, begun = Tally(start + seconds), set(), 0
         calls = [channel.unary_unary(RECOMMEND) for channel in self._channels]
         while (now := time.monotonic() - start) < seconds:
-            while begun < now * rate:
+            # What could not be asked in its time is not made up for.
+            begun = max(begun, int(now * rate) - self.MOST_OPEN)
+            while begun < now * rate and len(tasks) < self.MOST_OPEN:
                 task = asyncio.create_task(one_call(calls[begun % len(calls)], self._question(), tally, timeout))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
