@@ -220,6 +220,8 @@ def test_an_objector_gets_what_a_stranger_gets(live_board: Engine) -> None:
         assert answer.items == stranger.items
         assert all(not reason.item_id for item in answer.items for reason in item.reasons)
     assert live_board.recommend("c0").fallback_reason == "objected"
+    live_board.customize.flush()
+    live_board.identify.record([Interaction("view", "nobody")])
     with live_board.store.cursor() as cursor:
         live_board.store.writer.wait_for(live_board.store.mark.sequence)
         assert cursor.execute("SELECT count(*) FROM decision_log WHERE customer_id = 'c0'").fetchall() == [(0,)]
@@ -423,6 +425,7 @@ def test_decisions_are_written_down(live_board: Engine) -> None:
     shop = live_board
     answers = [shop.recommend("c0", 3), shop.recommend("nobody", 2)]
     shop.warm_up()
+    shop.customize.flush()
     shop.identify.record([Interaction("click", "c0", "i0", decision_id=answers[0].decision_id)])
     with shop.store.cursor() as cursor:
         found = cursor.execute(
@@ -442,9 +445,10 @@ def test_answers_that_could_not_be_written_down_are_counted(
     def refuse(*_: object) -> None:
         raise ValueError("no")
 
-    monkeypatch.setattr("visavis.customize.recommending.insert_decisions", refuse)
+    monkeypatch.setattr("visavis.customize.recorder.insert_decisions", refuse)
     live_board.recommend("c0", 3)
     live_board.customize.recommend_many(["c0", "c1"])
+    live_board.customize.flush()
     live_board.identify.record([Interaction("view", "c0")])
     assert "3 answers went unrecorded" in live_board.admin.status().warnings[-1]
 

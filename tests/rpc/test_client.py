@@ -21,12 +21,17 @@ from visavis.testing.server import serve
 ROOMS = ("identify", "differentiate", "customize", "interact", "admin")
 
 
+OF_THE_OWNER = ("warm_up", "answer", "flush", "close")
+
+
 def verbs(room: object) -> dict[str, inspect.Signature]:
     """Public methods with their signatures, without those for the process that owns the store."""
     return {
         name: inspect.signature(method)
         for name, method in inspect.getmembers(type(room), inspect.isfunction)
-        if not name.startswith("_") and not name.endswith("_soon") and name not in ("warm_up", "answer")
+        if not name.startswith("_")
+        and not name.endswith("_soon")
+        and name not in OF_THE_OWNER
     }
 
 

@@ -22,7 +22,15 @@ class Customize:
     @property
     def unrecorded(self) -> int:
         """Answers whose record was dropped because the writer was behind or had stopped."""
-        return self._recommending.unrecorded
+        return self._recommending.recorder.unrecorded
+
+    def flush(self) -> None:
+        """Hand the record of all answers so far to the writer; it follows within a moment anyway."""
+        self._recommending.recorder.flush()
+
+    def close(self) -> None:
+        """`flush`, and do so with every later answer at once. Idempotent."""
+        self._recommending.recorder.close()
 
     def warm_up(self) -> None:
         """Let every scorer answer once, unrecorded, so that the first request need not wait for compilers."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,8 @@ from visavis.customize.exclusions import Filters, Hidden, check_excluded, check_
 from visavis.customize.lists import Lists
 from visavis.customize.ranking import check_neighbours, fill, place, reported, take_customers, take_exclusions
 from visavis.customize.reasons import explain
-from visavis.errors import NotFound, NotReady, Overloaded, StoreError, Unavailable, VisavisError
+from visavis.customize.recorder import Recorder
+from visavis.errors import NotFound, NotReady, VisavisError
 from visavis.history import Customers, Items
 from visavis.identify.checks import Violations, check_count, check_customer, check_id, shorten
 from visavis.live import Live
@@ -25,8 +25,8 @@ from visavis.live.state import now_us
 from visavis.model import AttributeFilter, CustomerRef, Identifier, SimilarItem, SimilarItems
 from visavis.plugin import NeighbourScorer, Scorer
 from visavis.plugin.failures import type_and_place
-from visavis.store import Operation, Store
-from visavis.store.decisions import Decisions, insert_decisions
+from visavis.store import Store
+from visavis.store.decisions import Decisions
 
 MOST_ITEMS = 1_000
 MOST_CUSTOMERS = 1_000
@@ -62,9 +62,7 @@ class Recommending:
         self._settings = settings
         self._filters = Filters(live)
         self._hidden = Hidden(live.kinds.names)
-        self._count_lock = threading.Lock()
-        self.unrecorded = 0
-        """Answers whose record was dropped: too much was waiting to be written, or the writer has stopped."""
+        self.recorder = Recorder(store)
 
     def answer(self, customers: Sequence[CustomerRef], wanted: Wanted) -> Answers:
         """One list a customer, in the order asked."""
@@ -257,17 +255,20 @@ class Recommending:
                 place(lists, lacking[[at]], codes, np.zeros(codes.shape), hidden, group, 2, codes.shape[1])
 
     def _record(self, answers: Answers) -> None:
-        decided = Decisions(
-            answers.at, answers.generation, answers.ids, answers.identities, answers.scorers, answers.fallback_reasons,
-            *answers.lists[:3],
-        )  # fmt: skip
-        try:
-            future = self._store.writer.submit(Operation(lambda tx: insert_decisions(tx, [decided]), rows=len(answers)))
-        except (Overloaded, StoreError, Unavailable) as error:
-            # The answer is made from memory, and stands without its record.
-            self._count_unrecorded(len(answers), error)
-        else:
-            future.add_done_callback(lambda done: self._count_unrecorded(len(answers), done.exception()))
+        items, scores, by, _ = answers.lists
+        self.recorder.add(
+            Decisions(
+                answers.at,
+                answers.generation,
+                answers.ids,
+                answers.identities,
+                answers.scorers,
+                answers.fallback_reasons,
+                items,
+                scores,
+                by,
+            )
+        )
 
     def _check_customers(self, customers: object) -> None:
         bad = Violations()
@@ -282,15 +283,6 @@ class Recommending:
                 if not isinstance(ref, str) or known.find(ref) < 0:
                     check_customer(bad, f"customers[{number}]" if len(customers) > 1 else "customer", ref)
         bad.check()
-
-    def _count_unrecorded(self, answers: int, error: BaseException | None) -> None:
-        if error is None:
-            return
-        with self._count_lock:
-            first = not self.unrecorded
-            self.unrecorded += answers
-        if first:
-            log.warning("answers go unrecorded, the status counts them: %s", type(error).__name__)
 
 
 def _check(wanted: Wanted) -> None:

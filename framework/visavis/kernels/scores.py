@@ -218,13 +218,17 @@ def _top_n(
         for entry in range(exclude_indptr[row], exclude_indptr[row + 1]):
             if 0 <= exclude_items[entry] < n_items:
                 excluded[exclude_items[entry]] = mark
-        n_kept = 0
+        best, values, n_kept = codes[row], scores[row], 0
+        n = len(best)
         for index in range(n_touched):
             item = touched[index]
-            # A NaN similarity leaves no opinion, and would break the order of all others.
-            if not everywhere[item] and excluded[item] != mark and not np.isnan(sums[item]):
-                n_kept = _keep(codes[row], scores[row], n_kept, item, sums[item])
-        _best_first(codes[row], scores[row], n_kept)
+            value = sums[item]
+            # Most do not reach the worst that is kept. A NaN similarity leaves no opinion, and would break the order.
+            if np.isnan(value) or (n_kept == n and (n == 0 or value < values[0])):
+                continue
+            if not everywhere[item] and excluded[item] != mark:
+                n_kept = _keep(best, values, n_kept, item, value)
+        _best_first(best, values, n_kept)
         for place in range(n_kept, codes.shape[1]):
             codes[row, place] = -1
             scores[row, place] = np.nan
