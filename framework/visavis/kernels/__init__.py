@@ -10,6 +10,8 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
 
     sparse      build_csr, transpose
     similarity  cosine_top_k, adjusted_cosine_top_k, jaccard_top_k, log_likelihood_top_k, tf_idf_top_k, bm25_top_k
+    layout      ItemLayout, item_layout: the first step of all of these
+    comparing   similar_items, rows_top_k: the second step, for all items or for some
     scores      top_n, score_items
     causes      contributions
     layout      ItemLayout, item_layout: the first step of all of these
