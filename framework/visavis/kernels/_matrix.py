@@ -43,7 +43,7 @@ class Scratch(NamedTuple):
 
     lower: NDArray[np.float32]
     least: NDArray[np.float32]
-    found: NDArray[np.int32]
+    found: NDArray[np.uint32]
     sums: NDArray[np.float64]
     similarities: NDArray[np.float64]
     codes: NDArray[np.int32]
@@ -76,7 +76,7 @@ def scratch_for(n_blocks: int) -> Scratch:
     # One place more than there are items: what is tried and not kept is written past the end.
     room = n_blocks * BLOCK + 1
     return Scratch(
-        np.empty(n_blocks, np.float32), np.empty(n_blocks, np.float32), np.empty(room, np.int32), np.empty(room),
+        np.empty(n_blocks, np.float32), np.empty(n_blocks, np.float32), np.empty(room, np.uint32), np.empty(room),
         np.empty(room), np.empty(room, np.int32), np.empty(room, np.float32), np.zeros(room, np.bool_),
     )  # fmt: skip
 

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.kernels._jit import fetch_add, prefetch, serial
-from visavis.kernels._matrix import COSINE, JACCARD, PRODUCT, Matrix, Scratch
+from visavis.kernels._matrix import COSINE, JACCARD, LOG_LIKELIHOOD, PRODUCT, Matrix, Scratch
 from visavis.kernels.layout import AHEAD, BLOCK, Ranks, Starts
 
 _Sums = NDArray[Any]
 """Counts as uint8, uint16 or int32; sums as float32, or as int32 of the same bits."""
 
-_RARE = 24
+_RARE = 40
 """An item with fewer common customers than items / _RARE is walked twice instead of looked through."""
 _SLACK = np.float32(0.99999)
 """Bounds are computed in float32 and may be off by a few units in the seventh digit."""
@@ -51,7 +51,6 @@ def _count_top_k(
     lower, least = scratch.lower, scratch.least
     whole = least.view(np.int32)
     flat = sums.reshape(-1)
-    k = neighbours.shape[1]
     while True:
         task = fetch_add(counter, 1)
         if task >= len(ranks):
@@ -68,7 +67,7 @@ def _count_top_k(
             _block_maxima(sums, maxima)
             for block in range(len(maxima)):
                 lower[block] = np.float32(maxima[block])
-            _least_sums(matrix, item, k, lower, least)
+            _least_sums(matrix, item, neighbours.shape[1], lower, least)
             for block in range(len(maxima)):
                 whole[block] = np.int32(np.ceil(least[block]))
             n_found = _look_through(sums, maxima, whole, found)
@@ -100,7 +99,6 @@ def _add_up_top_k(
     lower, least = scratch.lower, scratch.least
     lower_bits, least_bits = lower.view(np.int32), least.view(np.int32)
     maxima = scratch.rounded[: len(lower)].view(np.int32)
-    k = neighbours.shape[1]
     while True:
         task = fetch_add(counter, 1)
         if task >= len(ranks):
@@ -119,7 +117,7 @@ def _add_up_top_k(
             flat[item] = 0
             _block_maxima(bits, maxima)
             lower_bits[:] = maxima
-            _least_sums(matrix, item, k, lower, least)
+            _least_sums(matrix, item, neighbours.shape[1], lower, least)
             n_found = _look_through(bits, maxima, least_bits, found)
             for place in range(n_found):
                 found_sums[place] = flat[found[place]]
@@ -171,7 +169,7 @@ def _walk_again(
     starts: Starts,
     first: int,
     last: int,
-    found: NDArray[np.int32],
+    found: NDArray[np.uint32],
     found_sums: NDArray[np.float64],
 ) -> int:
     """Move every sum above 0 out of the accumulator and clear it; answers how many there are."""
@@ -196,7 +194,7 @@ def _walk_all(
     first: int,
     last: int,
     seen: NDArray[np.bool_],
-    found: NDArray[np.int32],
+    found: NDArray[np.uint32],
     found_sums: NDArray[np.float64],
 ) -> int:
     """Move every sum, of whatever sign, out of the accumulator and clear it; answers how many there are."""
@@ -246,14 +244,14 @@ def _least_sums(matrix: Matrix, item: int, k: int, maxima: NDArray[np.float32], 
         scale = np.float32(1.0 / matrix.scales[item] if matrix.shrinkage > 0.0 else 0.0)
         for block in range(n_blocks):
             maxima[block] = maxima[block] / (length * longest[block] + scale * shrunk_most[block])
-        reached = _reached(maxima, n_blocks, k, 14) * _SLACK
+        reached = _reached(maxima, n_blocks, k, 17) * _SLACK
         for block in range(n_blocks):
             least[block] = reached * (length * shortest[block] + scale * shrunk_least[block])
     elif matrix.kind == JACCARD:
         own = np.float32(matrix.squares[item])
         for block in range(n_blocks):
             maxima[block] = maxima[block] / (own + longest[block] * longest[block] - maxima[block])
-        reached = _reached(maxima, n_blocks, k, 14) * _SLACK
+        reached = _reached(maxima, n_blocks, k, 17) * _SLACK
         for block in range(n_blocks):
             least[block] = reached * (own + shortest[block] * shortest[block]) / (np.float32(1) + reached)
     else:
@@ -263,7 +261,7 @@ def _least_sums(matrix: Matrix, item: int, k: int, maxima: NDArray[np.float32], 
             most = np.float64(maxima[block])
             maxima[block] = _log_likelihood(most, squares[item], squares[first], x_log_x)
             least[block] = _log_likelihood(most, squares[item], squares[last], x_log_x)
-        reached = _reached(maxima, n_blocks, k, 14) * _SLACK
+        reached = _reached(maxima, n_blocks, k, 17) * _SLACK
         for block in range(n_blocks):
             least[block] = np.float32(0) if least[block] >= reached else np.float32(2e9)
     smallest = np.float32(1e-45)
@@ -278,7 +276,6 @@ def _reached(values: NDArray[np.float32], n_values: int, k: int, coarse: int) ->
     Found by halving the range of the bits, down to their last `coarse`: the same few passes whatever k is.
     """
     bits = values.view(np.int32)
-    answer = np.zeros(1, np.int32)
     top = np.int32(0)
     for place in range(n_values):
         top = max(top, bits[place])
@@ -292,12 +289,11 @@ def _reached(values: NDArray[np.float32], n_values: int, k: int, coarse: int) ->
             low = middle
         else:
             high = middle
-    answer[0] = low
-    return np.float32(answer.view(np.float32)[0])
+    return np.float32(np.full(1, low, np.int32).view(np.float32)[0])
 
 
 @serial
-def _look_through(sums: _Sums, maxima: _Sums, least: NDArray[np.int32], found: NDArray[np.int32]) -> int:
+def _look_through(sums: _Sums, maxima: _Sums, least: NDArray[np.int32], found: NDArray[np.uint32]) -> int:
     """The ranks whose sums are at least their block's least; answers how many."""
     n_found = 0
     for block in range(len(maxima)):
@@ -320,35 +316,28 @@ def _answer(
 ) -> None:
     """Turn the sums of the candidates into similarities and write the best, best first."""
     k = len(neighbours)
-    kind, shrinkage = matrix.kind, matrix.shrinkage
-    squares, scales, names, x_log_x = matrix.squares, matrix.scales, matrix.codes, matrix.x_log_x
-    found, sums, values, codes, rounded = (
-        scratch.found, scratch.sums, scratch.similarities, scratch.codes, scratch.rounded
-    )  # fmt: skip
+    squares, names, x_log_x = matrix.squares, matrix.codes, matrix.x_log_x
+    found, sums, values = scratch.found, scratch.sums, scratch.similarities
+    codes, rounded = scratch.codes, scratch.rounded
+    own = squares[item]
+    if matrix.kind == JACCARD:
+        for place in range(n_found):
+            values[place] = sums[place] / (own + squares[found[place]] - sums[place])
+    elif matrix.kind == LOG_LIKELIHOOD:
+        for place in range(n_found):
+            values[place] = _log_likelihood(sums[place], own, squares[found[place]], x_log_x)
+    else:
+        _scaled(matrix, item, found, sums, n_found, values)
+    for place in range(n_found):
+        rounded[place] = np.float32(values[place])
+    # Nearly as precise as float32: what remains to be sorted is k and hardly more than what ties with the last of them.
+    reached = _reached(rounded, n_found, k, 8) if positive_only else np.float32(-np.inf)
     n_kept = 0
     for place in range(n_found):
-        other = found[place]
-        if kind == COSINE:
-            value = _cosine(sums[place], squares[item], squares[other], shrinkage, scales[item], scales[other])
-        elif kind == PRODUCT:
-            value = sums[place] * scales[item] * scales[other]
-        elif kind == JACCARD:
-            value = sums[place] / (squares[item] + squares[other] - sums[place])
-        else:
-            value = _log_likelihood(sums[place], squares[item], squares[other], x_log_x)
+        value = values[place]
         values[n_kept] = value
-        codes[n_kept] = names[other]
-        n_kept += value > 0.0 or not positive_only
-    if n_kept > k and positive_only:
-        for place in range(n_kept):
-            rounded[place] = np.float32(values[place])
-        # As precise as float32 allows: what remains to be sorted is k and what ties with the last of them.
-        reached = _reached(rounded, n_kept, k, 0)
-        n_tried, n_kept = n_kept, 0
-        for place in range(n_tried):
-            values[n_kept] = values[place]
-            codes[n_kept] = codes[place]
-            n_kept += rounded[place] >= reached
+        codes[n_kept] = names[found[place]]
+        n_kept += rounded[place] >= reached and (value > 0.0 or not positive_only)
     _sort(values, codes, n_kept)
     for place in range(min(n_kept, k)):
         neighbours[place] = codes[place]
@@ -356,14 +345,25 @@ def _answer(
 
 
 @serial
-def _cosine(total: float, own: float, others: float, shrinkage: float, own_scale: float, others_scale: float) -> float:
-    # One root of the product keeps what is equal in truth equal in floating point: counts give exact halves and
-    # ones, and exact ties.
-    divisor = np.sqrt(own * others)
-    if shrinkage > 0.0:
-        divisor += shrinkage / own_scale / others_scale
-    # Sums of float32 may be a little more than the lengths allow.
-    return min(max(float(total / divisor), -1.0), 1.0) if divisor > 0.0 else 0.0
+def _scaled(
+    matrix: Matrix, item: int, found: NDArray[np.uint32], sums: NDArray[np.float64], n_found: int, values: NDArray[Any]
+) -> None:
+    """Cosines and products. One root of the product keeps what is equal in truth equal in floating point: counts
+    give exact halves and ones, and exact ties."""
+    squares, scales, shrinkage = matrix.squares, matrix.scales, matrix.shrinkage
+    own, scale = squares[item], scales[item]
+    if matrix.kind == PRODUCT:
+        for place in range(n_found):
+            values[place] = sums[place] * scale * scales[found[place]]
+    elif shrinkage > 0.0:
+        for place in range(n_found):
+            root = np.sqrt(own * squares[found[place]])
+            values[place] = sums[place] / (root + shrinkage / scale / scales[found[place]])
+    else:
+        for place in range(n_found):
+            root = np.sqrt(own * squares[found[place]])
+            # Not through 0 where a column is all zeros; and sums of float32 may be a little more than roots allow.
+            values[place] = min(max(sums[place] / (root + (root == 0.0)), -1.0), 1.0)
 
 
 @serial

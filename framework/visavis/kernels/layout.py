@@ -159,7 +159,7 @@ def _laid_out(
         if data is None:
             _fill_counts(*part, places[thread], work[thread], rows, starts)
         else:
-            _fill_values(*part, data, scales, places[thread], work[thread], rows, starts, values, own)
+            _fill_values(*part, data, 1.0 / scales, places[thread], work[thread], rows, starts, values, own)
 
     in_threads(fill, n_threads)
     lengths = np.diff(item_starts).astype(np.float64) if data is None else _squares(item_starts, own)
@@ -245,7 +245,7 @@ def _fill_values(
     last: int,
     ranks: Ranks,
     data: NDArray[np.float64],
-    scales: NDArray[np.float64],
+    shrunk: NDArray[np.float64],
     places: NDArray[np.int64],
     work: NDArray[np.int64],
     rows: Ranks,
@@ -260,7 +260,7 @@ def _fill_values(
         for entry in range(indptr[row], indptr[row + 1]):
             column = indices[entry]
             rank = ranks[column]
-            value = np.float32(data[entry] / scales[column])
+            value = np.float32(data[entry] * shrunk[column])
             rows[head + 1 + entry - indptr[row]] = rank
             values[head + 1 + entry - indptr[row]] = value
             place = places[rank]
