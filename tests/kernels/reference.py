@@ -540,6 +540,7 @@ __all__ = [
     "jaccard_top_k",
     "last_of_pairs",
     "log_likelihood_top_k",
+    "last_of_pairs",
     "match_returns",
     "pick",
     "place_rows",
