@@ -73,6 +73,8 @@ class Admin:
         objectors = self._live.consents.objectors()
         segmented = run_segmenters(self._store, self._registry, features, objectors, number, progress)
         failed = {**fitted.failed, **segmented.failed}
+        for stored in (*fitted.storing, *segmented.storing):
+            stored.result()
         fitted_at = datetime.now(UTC)
         seconds = time.monotonic() - started
         row = GenerationRow(

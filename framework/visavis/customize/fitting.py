@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -28,10 +29,11 @@ SIMILAR_KEPT = 20
 
 @dataclass(frozen=True, slots=True)
 class FittedScorers:
-    """What came of it: scorers by name, and why others were left out."""
+    """What came of it: scorers by name, and why others were left out. It is in the store when `storing` are through."""
 
     scorers: Mapping[str, Scorer]
     failed: Mapping[str, str]
+    storing: Sequence[Future[None]]
 
 
 def fit_scorers(
@@ -43,8 +45,10 @@ def fit_scorers(
 ) -> FittedScorers:
     """Fit each scorer of the registry and write its state under a generation that is not served yet.
 
-    A scorer that fails is named, with its error, in the answer and in the store; the others go on.
+    A scorer that fails is named, with its error, in the answer and in the store; the others go on. While one is
+    fitted, what the last one has learnt is being written.
     """
+    storing: list[Future[None]] = []
     scorers: dict[str, Scorer] = {}
     failed: dict[str, str] = {}
     names = sorted(registry.scorers)
@@ -66,9 +70,9 @@ def fit_scorers(
             fitted = FittedPlugin("scorer", name, options, {}, failed[name])
         else:
             scorers[name] = scorer
-        store.writer.run(_storing(generation, fitted, neighbours))
+        storing.append(store.writer.submit(_storing(generation, fitted, neighbours)))
     progress(Progress("fit", len(names), len(names)))
-    return FittedScorers(scorers, failed)
+    return FittedScorers(scorers, failed, storing)
 
 
 def check_state(plugin: Scorer) -> dict[str, object]:

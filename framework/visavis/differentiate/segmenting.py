@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -25,10 +26,12 @@ log = logging.getLogger("visavis.differentiate")
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """What came of it: memberships by segmentation, and why others were left out."""
+    """What came of it: memberships by segmentation, and why others were left out. It is in the store when `storing` are
+    through."""
 
     segmentations: Mapping[str, Memberships]
     failed: Mapping[str, str]
+    storing: Sequence[Future[None]]
 
 
 def run_segmenters(
@@ -44,6 +47,7 @@ def run_segmenters(
     Of `objectors`, the customers who objected to personalization, no segmenter sees anything.
     """
     features = _without(features, objectors)
+    storing: list[Future[None]] = []
     segmentations: dict[str, Memberships] = {}
     failed: dict[str, str] = {}
     names = sorted(registry.segmenters)
@@ -58,14 +62,16 @@ def run_segmenters(
             failed[name] = error.message if isinstance(error, VisavisError) else f"{type(error).__name__}: {error}"
             log.warning("segmenter %s failed and is left out: %s", name, type_and_place(error))
             log.debug("traceback of segmenter %s", name, exc_info=error)
-            store.writer.run(_storing(generation, FittedPlugin("segmenter", name, options, {}, failed[name]), None))
+            left_out = FittedPlugin("segmenter", name, options, {}, failed[name])
+            storing.append(store.writer.submit(_storing(generation, left_out, None)))
             continue
         inside = np.fromiter(map(bool, labels), dtype=np.bool_, count=len(labels))
         members = Memberships(features.codes[inside], [label for label in labels if label])
-        store.writer.run(_storing(generation, FittedPlugin("segmenter", name, options, {}), members))
+        learnt = FittedPlugin("segmenter", name, options, {})
+        storing.append(store.writer.submit(_storing(generation, learnt, members)))
         segmentations[name] = members
     progress(Progress("segment", len(names), len(names)))
-    return Segmented(segmentations, failed)
+    return Segmented(segmentations, failed, storing)
 
 
 def _without(features: Features, objectors: NDArray[np.int32]) -> Features:
