@@ -7,7 +7,7 @@ that it has never seen. Times are int64 microseconds since 1970-01-01 UTC.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,8 +102,7 @@ class History:
 
     def is_kind(self, *names: str) -> NDArray[np.bool_]:
         """bool [n_rows]: which rows are of one of these kinds."""
-        codes = [code for code, kind in enumerate(self.kinds) if kind in names]
-        return np.isin(self.kind, np.array(codes, dtype=np.uint16))
+        return kind_among(self.kinds, self.kind, names)
 
     def weights(self, by_kind: Mapping[str, float] = KIND_WEIGHTS) -> NDArray[np.float64]:
         """float64 [n_rows]: the weight of each row's kind, 0 where the row has no item."""
@@ -135,8 +134,7 @@ class Customers:
 
     def is_kind(self, *names: str) -> NDArray[np.bool_]:
         """bool [n_rows]: which rows are of one of these kinds."""
-        codes = [code for code, kind in enumerate(self.kinds) if kind in names]
-        return np.isin(self.kind, np.array(codes, dtype=np.uint16))
+        return kind_among(self.kinds, self.kind, names)
 
     def weights(self, by_kind: Mapping[str, float] = KIND_WEIGHTS) -> NDArray[np.float64]:
         """float64 [n_rows]: the weight of each row's kind, 0 where the row has no item."""
@@ -172,6 +170,12 @@ class Features:
         return self.columns[name]
 
 
+def kind_among(kinds: Sequence[str], kind: NDArray[np.uint16], names: Collection[str]) -> NDArray[np.bool_]:
+    """bool [n_rows]: whether each row's kind is one of `names`."""
+    table = np.array([name in names for name in kinds] or [False], dtype=np.bool_)
+    return table[kind]
+
+
 def kind_weights(
     kinds: Sequence[str], kind: NDArray[np.uint16], item: NDArray[np.int32], by_kind: Mapping[str, float]
 ) -> NDArray[np.float64]:
@@ -189,5 +193,6 @@ __all__ = [
     "Features",
     "History",
     "Items",
+    "kind_among",
     "kind_weights",
 ]

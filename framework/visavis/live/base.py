@@ -127,7 +127,10 @@ def history_of(base: Base, kinds: list[str], items: Items, now: int) -> History:
     sizes = np.diff(base.indptr, prepend=0)
     customer = np.repeat(np.arange(-1, n_customers, dtype=np.int32), sizes)
     # What a plugin adds up is of one currency. The base keeps all: a return has the price of its purchase.
-    amount = np.where(base.foreign, np.nan, base.amount) * (base.quantity / base.recorded)
+    amount = base.quantity / base.recorded
+    amount *= base.amount
+    if base.foreign.any():
+        amount[base.foreign] = np.nan
     purchase = kinds.index("purchase") if "purchase" in kinds else -1
     gone = (base.kind == purchase) & (base.quantity <= 0)
     keep: Any = ~gone if gone.any() else slice(None)
