@@ -106,7 +106,7 @@ def test_a_caller_that_goes_away_ends_its_stream(channel: grpc.Channel, server: 
     until(lambda: len(shop.seen) >= 16)
     call.cancel()
     until(lambda: server.running == 0)
-    # Eight wait for their commit; no further one was read.
+    # Sixteen wait for their commit; no further one was read.
     assert len(shop.seen) == 16
     shop.hold.set()
 

@@ -76,7 +76,7 @@ _FORMATS = {
 _TEXT, _STRUCT = b"U", b"+s"  # texts with ends of 64 bits
 _NULLABLE, _UNKNOWN = 2, -1
 
-Column = np.ndarray[Any, Any] | Sequence[str]
+_Column = np.ndarray[Any, Any] | Sequence[str]
 
 
 class ArrowColumns:
@@ -85,7 +85,7 @@ class ArrowColumns:
     Raises TypeError for an array of a type that stands in none of our tables.
     """
 
-    def __init__(self, columns: Mapping[str, Column]) -> None:
+    def __init__(self, columns: Mapping[str, _Column]) -> None:
         self.shape = tuple((name, _kind(column)) for name, column in columns.items())
         """Names and types."""
         parts = [
@@ -149,7 +149,7 @@ def _whole(shape: tuple[tuple[str, bytes], ...]) -> _Type:
     return _Type(_STRUCT, b"", [_Type(kind, name.encode()) for name, kind in shape])
 
 
-def _kind(column: Column) -> bytes:
+def _kind(column: _Column) -> bytes:
     if not isinstance(column, np.ndarray):
         return _TEXT
     if column.dtype not in _FORMATS:
@@ -243,4 +243,4 @@ _capsule = ctypes.pythonapi.PyCapsule_New
 _capsule.restype = ctypes.py_object
 _capsule.argtypes = (_Pointer, ctypes.c_char_p, _Pointer)
 
-__all__ = ["ArrowColumns", "Column"]
+__all__ = ["ArrowColumns"]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from visavis.store.arrow import ArrowColumns, Column
+import numpy as np
+
+from visavis.store.arrow import ArrowColumns
 
 if TYPE_CHECKING:
     import duckdb
 
-Shape = tuple[tuple[str, bytes], ...]
+Column = np.ndarray[Any, Any] | Sequence[str]
+_Shape = tuple[tuple[str, bytes], ...]
 
 
 class _Inlet:
@@ -32,7 +35,7 @@ class _Inlet:
         return self.columns.__arrow_c_stream__(requested_schema)
 
 
-_inlets: WeakKeyDictionary[object, dict[Shape, _Inlet]] = WeakKeyDictionary()
+_inlets: WeakKeyDictionary[object, dict[_Shape, _Inlet]] = WeakKeyDictionary()
 """Of each cursor, by shape. A cursor belongs to one thread."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from visavis.store.writer import Transaction
 
 if TYPE_CHECKING:
@@ -25,7 +27,16 @@ class AnsweredRequest(NamedTuple):
 
 def insert_request(tx: Transaction, row: AnsweredRequest) -> None:
     """Keep an answer."""
-    tx.cursor.execute("INSERT INTO requests VALUES (?, ?, ?, ?, ?)", list(row))
+    tx.insert(
+        "requests",
+        {
+            "request_id": [row.request_id],
+            "method": [row.method],
+            "fingerprint": [row.fingerprint],
+            "answer": [row.answer],
+            "answered_at": np.array([row.answered_at], dtype="datetime64[us]"),
+        },
+    )
 
 
 def delete_requests_before(tx: Transaction, limit: datetime) -> None:
