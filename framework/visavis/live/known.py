@@ -36,36 +36,47 @@ _FEW = 16
 _SWEEP_S = 3600.0
 
 
-class _Recent:
-    """The last ids that are surely stored, between one and two times `MOST_RECENT` of them. Lists are taken in as they
-    come, and made a set only when somebody asks, for hardly anybody does."""
+class _Ids:
+    """Ids in lists as they come. They become a set when somebody asks, for hardly anybody does."""
 
     def __init__(self) -> None:
         self._lists: list[list[str]] = []
         self._listed = 0
-        self._now: set[str] = set()
-        self._before: set[str] = set()
+        self._set: set[str] = set()
 
     def __len__(self) -> int:
-        return self._listed + len(self._now) + len(self._before)
+        return self._listed + len(self._set)
 
     def add(self, ids: list[str]) -> None:
         if ids:
             self._lists.append(ids)
             self._listed += len(ids)
-            if self._listed >= MOST_RECENT:
-                self._take_in()
+
+    def all(self) -> set[str]:
+        self._set.update(*self._lists)
+        self._lists, self._listed = [], 0
+        return self._set
+
+
+class _Recent:
+    """The last ids that are surely stored: between one and two times `MOST_RECENT` of them."""
+
+    def __init__(self) -> None:
+        self._now = _Ids()
+        self._before = _Ids()
+
+    def __len__(self) -> int:
+        return len(self._now) + len(self._before)
+
+    def add(self, ids: list[str]) -> None:
+        self._now.add(ids)
+        if len(self._now) >= MOST_RECENT:
+            self._before, self._now = self._now, _Ids()
 
     def which(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that are here."""
-        self._take_in()
-        return {one for one in ids if one in self._now or one in self._before}
-
-    def _take_in(self) -> None:
-        self._now.update(*self._lists)
-        self._lists, self._listed = [], 0
-        if len(self._now) >= MOST_RECENT:
-            self._before, self._now = self._now, set()
+        now, before = self._now.all(), self._before.all()
+        return {one for one in ids if one in now or one in before}
 
 
 class _Pending:
@@ -73,22 +84,19 @@ class _Pending:
 
     def __init__(self) -> None:
         self.lists: list[list[str]] = []
+        self._ids = _Ids()
         self._hashes: list[NDArray[np.uint64]] = []
-        self._ids: set[str] = set()
-        self._in_ids = 0
-        """How many lists are in it."""
         self._table: NDArray[np.uint64] | None = None
         self._used = 0
 
     def add(self, ids: list[str], hashes: NDArray[np.uint64]) -> None:
         self.lists.append(ids)
+        self._ids.add(ids)
         self._hashes.append(hashes)
 
     def ids(self) -> set[str]:
         """All of them."""
-        self._ids.update(*self.lists[self._in_ids :])
-        self._in_ids = len(self.lists)
-        return self._ids
+        return self._ids.all()
 
     def are_new(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """bool [n]: which hashes are of no id that was added, nor stand earlier in the call."""

@@ -94,23 +94,23 @@ class GrowingArray:
     def set(self, place: int, value: Any) -> None:
         """Change one value; beyond the end, grow with `value` itself as the filler."""
         if place >= self._length:
-            self._grow(place + 1, value)
+            self._make_room(place + 1)
+            self._values[self._length : place + 1] = value
+            self._length = place + 1
         self._values[place] = value
 
     def extend(self, values: Sequence[Any] | NDArray[Any]) -> None:
-        """Append many."""
-        start = self._length
-        if len(values):
-            self._grow(start + len(values), values[0])
-            self._values[start : self._length] = values
+        """Append many. They are seen once all are there."""
+        length = self._length + len(values)
+        self._make_room(length)
+        self._values[self._length : length] = values
+        self._length = length
 
-    def _grow(self, length: int, filler: Any) -> None:
+    def _make_room(self, length: int) -> None:
         if length > len(self._values):
             larger = np.empty(max(length, 2 * len(self._values), 16), dtype=self._values.dtype)
             larger[: self._length] = self._values[: self._length]
             self._values = larger
-        self._values[self._length : length] = filler
-        self._length = length
 
 
 __all__ = ["GrowingArray", "Vocabulary", "read_only"]
