@@ -540,7 +540,6 @@ __all__ = [
     "jaccard_top_k",
     "last_of_pairs",
     "log_likelihood_top_k",
-    "last_of_pairs",
     "match_returns",
     "pick",
     "place_rows",

@@ -29,9 +29,7 @@ def verbs(room: object) -> dict[str, inspect.Signature]:
     return {
         name: inspect.signature(method)
         for name, method in inspect.getmembers(type(room), inspect.isfunction)
-        if not name.startswith("_")
-        and not name.endswith("_soon")
-        and name not in OF_THE_OWNER
+        if not name.startswith("_") and not name.endswith("_soon") and name not in OF_THE_OWNER
     }
 
 

@@ -14,8 +14,6 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     comparing   similar_items, rows_top_k: the second step, for all items or for some
     scores      top_n, score_items
     causes      contributions
-    layout      ItemLayout, item_layout: the first step of all of these
-    comparing   similar_items, rows_top_k: the second step, for all items or for some
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
@@ -75,7 +73,6 @@ _HOMES = {
     "jaccard_top_k": "similarity",
     "last_of_pairs": "purchases",
     "log_likelihood_top_k": "similarity",
-    "last_of_pairs": "purchases",
     "match_returns": "returns",
     "pick": "picking",
     "place_rows": "placing",
@@ -122,7 +119,6 @@ __all__ = [
     "jaccard_top_k",
     "last_of_pairs",
     "log_likelihood_top_k",
-    "last_of_pairs",
     "match_returns",
     "pick",
     "place_rows",
