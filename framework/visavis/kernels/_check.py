@@ -48,8 +48,8 @@ def array(
     """`values` as a read-only view of type `dtype`; others are taken where the cast is safe."""
     if (
         type(values) is np.ndarray
-        and values.dtype.type is dtype
-        and values.dtype.isnative
+        and (own := values.dtype).type is dtype
+        and own.isnative
         and values.ndim == ndim
         and (length is None or len(values) == length)
         and (flags := values.flags.num) & _READY == _READY
