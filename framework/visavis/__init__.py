@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from visavis.engine import Engine
     from visavis.engine import open_engine as open
     from visavis.errors import VisavisError
-    from visavis.history import Csr, Customers, Exclusions, Features, History, Items
+    from visavis.history import Changes, Csr, Customers, Exclusions, Features, History, Items
     from visavis.model import (
         AttributeFilter,
         Consent,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AttributeFilter": "model",
+    "Changes": "history",
     "Channel": "plugin",
     "Consent": "model",
     "Contribution": "plugin",
@@ -90,6 +91,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "AttributeFilter",
+    "Changes",
     "Channel",
     "Consent",
     "Contribution",

@@ -11,12 +11,13 @@ from pathlib import Path
 from visavis._version import __version__
 from visavis.customize import Customize
 from visavis.customize.fitting import fit_scorers
+from visavis.customize.refreshing import Refreshing
 from visavis.differentiate.features import build_features
 from visavis.differentiate.segmenting import run_segmenters
 from visavis.errors import Conflict, NotReady
 from visavis.live import Live
 from visavis.live.models import Generation
-from visavis.model import FitReport, PluginInfo, Progress, Snapshot, Status
+from visavis.model import FitReport, PluginInfo, Progress, Status
 from visavis.plugin import Registry
 from visavis.store import Operation, Store, Transaction
 from visavis.store.backup import write_backup
@@ -30,7 +31,7 @@ from visavis.store.generations import (
 from visavis.store.interactions import count_interactions
 from visavis.store.snapshot import write_snapshot
 from visavis.store.store import read_muted
-from visavis.upkeep import Backup, Compaction
+from visavis.upkeep import Backup, Compaction, Snapshot
 
 Report = Callable[[Progress], None]
 
@@ -38,11 +39,14 @@ Report = Callable[[Progress], None]
 class Admin:
     """The room of those who run a store."""
 
-    def __init__(self, store: Store, live: Live, registry: Registry, customize: Customize, keep: int) -> None:
+    def __init__(
+        self, store: Store, live: Live, registry: Registry, customize: Customize, refreshing: Refreshing, keep: int
+    ) -> None:
         self._store = store
         self._live = live
         self._registry = registry
         self._customize = customize
+        self._refreshing = refreshing
         self._keep = keep
         self._fitting = threading.Lock()
 
@@ -87,11 +91,13 @@ class Admin:
             seconds,
             __version__,
         )
-        generation = Generation(number, fitted_at, len(history), fitted.scorers, segmented.segmentations, failed)
+        generation = Generation(
+            number, fitted_at, len(history), base.sequence, fitted.scorers, segmented.segmentations, failed
+        )
 
         def serve(_: None) -> None:
             self._live.histories.swap(base)
-            self._live.generation = generation
+            self._live.serve(generation)
 
         def flip(tx: Transaction) -> None:
             insert_generation(tx, row)
@@ -161,6 +167,7 @@ class Admin:
             schema_version=store.schema_version,
             sequence=store.mark.sequence,
             generation=live.generation.number,
+            refreshed_sequence=self._refreshing.sequence,
             fitted_at=live.generation.fitted_at,
             customers=len(live.identities.customers),
             items=len(live.catalog),

@@ -46,7 +46,6 @@ from visavis.model import (
     RecordResult,
     Segment,
     SimilarItems,
-    Snapshot,
     Status,
     UpsertResult,
 )
@@ -54,7 +53,7 @@ from visavis.rpc import convert, convert_answers, convert_interactions
 from visavis.rpc.caller import Caller
 from visavis.rpc.convert import make
 from visavis.rpc.files import receive_file, send_file
-from visavis.upkeep import Backup, Compaction
+from visavis.upkeep import Backup, Compaction, Snapshot
 
 
 class Identify:

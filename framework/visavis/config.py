@@ -83,6 +83,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("queue_rows", 200_000, "rows that may wait for the writer before calls are refused", 1, 10_000_000),
     Setting("checkpoint_wal_mb", 64, "size of the write-ahead log that starts a checkpoint, MiB", 1, 1_000_000),
     Setting("future_tolerance_minutes", 10.0, "how far ahead of our clock an interaction's time may lie", 0, 1440),
+    Setting("refresh_ms", 100.0, "pause between refreshes of what was learned, while serving; 0: none", 0, 3_600_000),
     Setting("keep_generations", 2, "fitted generations kept in the store", 1, 100),
     Setting("max_message_mb", 16, "largest gRPC message, MiB", 1, 512),
     Setting("max_upload_mb", 4096, "largest file that a client may send for an import, MiB", 1, 1_000_000),

@@ -8,6 +8,7 @@ from typing import Any, Self
 from visavis.admin import Admin
 from visavis.config import Settings, load_settings
 from visavis.customize import Customize
+from visavis.customize.refreshing import Refreshing
 from visavis.differentiate import Differentiate
 from visavis.errors import FieldViolation, InvalidInput
 from visavis.identify import Identify
@@ -29,7 +30,8 @@ class Engine:
         self.differentiate = Differentiate(self.live)
         self.customize = Customize(store, self.live, settings)
         self.interact = Interact(store, self.live, self.customize, registry)
-        self.admin = Admin(store, self.live, registry, self.customize, settings["keep_generations"])
+        self.refreshing = Refreshing(store, self.live, settings["refresh_ms"] / 1000)
+        self.admin = Admin(store, self.live, registry, self.customize, self.refreshing, settings["keep_generations"])
         # The few everyday verbs, without naming the room.
         self.recommend = self.customize.recommend
         self.similar = self.customize.similar
@@ -41,6 +43,13 @@ class Engine:
         self.live.known_ids.warm_up()
         self.customize.warm_up()
 
+    def keep_fresh(self) -> None:
+        """From now on, let what was learned follow what is recorded, within moments and in the background.
+
+        A server does so. Each customer's own past counts at once in any case.
+        """
+        self.refreshing.start()
+
     def announce(self, address: str, token: str) -> None:
         """Publish where this process serves, so that commands on this machine go through it."""
         self.store.owner.announce(address, token)
@@ -50,6 +59,7 @@ class Engine:
 
         Without `keep_empty`, a store that this opening made, and that nothing was ever written to, is removed.
         """
+        self.refreshing.close()
         self.live.close()
         self.store.close(keep_empty=keep_empty)
 

@@ -142,6 +142,21 @@ class Customers:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What was recorded after a scorer learned: all that `Scorer.refreshed` needs to catch up.
+
+    `customers` holds who did something since, each with all that he ever did; None if anybody may have. `everybody()`
+    gives all customers, row r that of code r. Vocabularies have `n_customers` and `n_items`
+    codes; what `everybody()` gives is read when it is called, and may know of more.
+    """
+
+    customers: Customers | None
+    everybody: Callable[[], Customers]
+    n_customers: int
+    n_items: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exclusions:
     """What must not be recommended: `everywhere` bool [n_items] for all, and per customer r the item codes
     `indices[indptr[r]:indptr[r+1]]` (int64 [n + 1], int32)."""
@@ -187,6 +202,7 @@ def kind_weights(
 __all__ = [
     "DAY",
     "KIND_WEIGHTS",
+    "Changes",
     "Csr",
     "Customers",
     "Exclusions",

@@ -356,16 +356,7 @@ class Status:
     file_bytes: int
     muted: bool
     warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A consistent copy for analysts."""
-
-    path: str
-    bytes: int
-    sequence: int
-    seconds: float
+    refreshed_sequence: int = 0
 
 
 __all__ = [
@@ -394,7 +385,6 @@ __all__ = [
     "Segment",
     "SimilarItem",
     "SimilarItems",
-    "Snapshot",
     "Status",
     "UpsertResult",
 ]

@@ -30,4 +30,14 @@ class Compaction:
     pause_seconds: float
 
 
-__all__ = ["Backup", "Compaction"]
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A consistent copy for analysts."""
+
+    path: str
+    bytes: int
+    sequence: int
+    seconds: float
+
+
+__all__ = ["Backup", "Compaction", "Snapshot"]

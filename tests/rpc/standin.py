@@ -40,11 +40,10 @@ from visavis.model import (
     Segment,
     SimilarItem,
     SimilarItems,
-    Snapshot,
     Status,
     UpsertResult,
 )
-from visavis.upkeep import Backup, Compaction
+from visavis.upkeep import Backup, Compaction, Snapshot
 
 T = TypeVar("T")
 NOON = datetime(2026, 1, 2, 12, 0, 0, 123456, tzinfo=UTC)

@@ -101,6 +101,11 @@ class Histories:
             array.setflags(write=False)
         return Customers(read_only(codes), ids, kinds, now, indptr, *columns)
 
+    def changed_since(self, sequence: int) -> NDArray[np.int32] | None:
+        """Who did something after a commit: codes, ascending. None: nobody can say, the base holds later rows."""
+        base, late = self._state
+        return None if base.sequence > sequence else late.customers_after(sequence)
+
     def times_of(self, customer: int) -> NDArray[np.int64]:
         """When each interaction of a customer happened, in no order; those that were returned count, too."""
         base, late = self._state

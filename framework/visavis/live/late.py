@@ -132,6 +132,12 @@ class Lates:
             rows["basket"][alone] = baskets_of_day(customers[alone], rows["time"][alone])
         self._add(customers, rows)
 
+    def customers_after(self, sequence: int) -> NDArray[np.int32]:
+        """Whose rows came after a commit: codes, ascending. Commits only rise from row to row."""
+        customers = self._customers.view
+        first = np.searchsorted(self._rows.view["sequence"][: len(customers)], sequence, side="right")
+        return np.unique(customers[first:])
+
     def after(self, sequence: int) -> Lates:
         """Only what came after a commit."""
         later = Lates()

@@ -37,6 +37,8 @@ class Generation:
     number: int = 0
     fitted_at: datetime | None = None
     interactions: int = 0
+    sequence: int = 0
+    """The last commit that it learned from when it was fitted."""
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
     segmentations: Mapping[str, Memberships] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)

@@ -6,13 +6,16 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from visavis.errors import NotFound, StoreDamaged, VisavisError
-from visavis.history import History
+from visavis.history import Changes, Customers, History
 from visavis.live.base import Base, build, history_of
 from visavis.live.catalog import Catalog
 from visavis.live.consents import Consents
@@ -23,7 +26,7 @@ from visavis.live.kept import KeptBase, owners_checksum
 from visavis.live.kinds import Kinds
 from visavis.live.known import KnownIds, KnownRequests
 from visavis.live.models import Generation, Memberships
-from visavis.plugin import Registry
+from visavis.plugin import Registry, Scorer
 from visavis.plugin.failures import type_and_place
 from visavis.store import Store
 from visavis.store.generations import read_generations, read_memberships, read_plugins, served_generation
@@ -54,6 +57,7 @@ class Live:
             self.known_requests = KnownRequests(cursor)
         self._kept = KeptBase(store)
         self._rebasing = threading.Lock()
+        self._serving = threading.Lock()
         self._rebase: threading.Thread | None = None
         self._closing = False
         self.histories = self._open_histories()
@@ -98,6 +102,33 @@ class Live:
             progress(counts.all, counts.all)
             return base
         return self.build(progress)
+
+    def serve(self, generation: Generation) -> None:
+        """Let requests be answered by a generation that was just fitted."""
+        with self._serving:
+            self.generation = generation
+
+    def refresh(self, generation: Generation, scorers: Mapping[str, Scorer]) -> Generation | None:
+        """Put refreshed scorers in the places of those of `generation`; None if another one is served by now."""
+        with self._serving:
+            if self.generation is not generation:
+                return None
+            self.generation = replace(generation, scorers={**generation.scorers, **scorers})
+            return self.generation
+
+    def changes_since(self, sequence: int) -> Changes | None:
+        """What came after a commit; None if nothing did that a customer is known for."""
+        codes = self.histories.changed_since(sequence)
+        if codes is not None and not len(codes):
+            return None
+
+        def told(codes: NDArray[np.int32]) -> Customers:
+            texts = self.identities.customers.texts
+            return self.histories.of(codes, [texts[code] for code in codes.tolist()], self.kinds.names, now_us())
+
+        some = None if codes is None else told(codes)
+        n_customers, n_items = len(self.identities.customers), len(self.catalog)
+        return Changes(some, lambda: told(np.arange(n_customers, dtype=np.int32)), n_customers, n_items)
 
     def history(self, base: Base) -> History:
         """What plugins learn from, of the rows of a base."""
@@ -188,6 +219,7 @@ class Live:
             number=number,
             fitted_at=row.fitted_at.replace(tzinfo=UTC),
             interactions=row.interactions,
+            sequence=row.fitted_sequence,
             scorers=scorers,
             segmentations={name: Memberships(codes, labels) for name, (codes, labels) in memberships.items()},
             failed=failed,

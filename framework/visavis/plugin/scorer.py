@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.history import Customers, Exclusions, History, Items
+from visavis.history import Changes, Customers, Exclusions, History, Items
 from visavis.plugin.base import Plugin
 
 
@@ -84,6 +84,15 @@ class Scorer(Plugin):
     def fit(self, history: History) -> Self:
         """Learn from the past and return self. The default learns nothing."""
         return self
+
+    def refreshed(self, changes: Changes) -> Self | None:
+        """A scorer like this one that also knows what was recorded since; this one goes on answering meanwhile.
+
+        Asked again and again in the background while the server takes in interactions, one call at a time; what comes
+        of it is served at once and never stored. It should learn what `fit` would learn from the same interactions.
+        None, the default: what was learned stays until the next fit.
+        """
+        return None
 
     def score(self, customers: Customers, candidates: Items) -> NDArray[np.float64]:
         """float64 [n_customers, n_candidates]; NaN for "no opinion". Higher is better.

@@ -22,11 +22,10 @@ from visavis.model import (
     RejectedRow,
     SimilarItem,
     SimilarItems,
-    Snapshot,
     Status,
 )
 from visavis.rpc.convert import optional_time, time_to_proto
-from visavis.upkeep import Backup, Compaction
+from visavis.upkeep import Backup, Compaction, Snapshot
 
 
 def recommendation_from_proto(answer: recommendation_pb.Recommendation) -> Recommendation:
@@ -215,6 +214,7 @@ def status_to_proto(status: Status) -> admin_pb.GetStatusResponse:
         file_byte_count=status.file_bytes,
         muted=status.muted,
         warnings=status.warnings,
+        refreshed_sequence=status.refreshed_sequence,
     )
 
 
@@ -235,6 +235,7 @@ def status_from_proto(status: admin_pb.GetStatusResponse) -> Status:
         file_bytes=status.file_byte_count,
         muted=status.muted,
         warnings=tuple(status.warnings),
+        refreshed_sequence=status.refreshed_sequence,
     )
 
 

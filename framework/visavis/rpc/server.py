@@ -151,6 +151,7 @@ class Server:
         try:
             await self._open_ports()
             await asyncio.to_thread(self._engine.warm_up)
+            self._engine.keep_fresh()
             self._gate.closed_because = ""
             self._health.open()
             self._engine.announce(self.owner_address, self._token)

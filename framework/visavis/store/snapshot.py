@@ -11,10 +11,11 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from visavis.model import Progress, Snapshot
+from visavis.model import Progress
 from visavis.store.copying import copied, copy_errors, new_file, record_copy, take_name
 from visavis.store.store import Store, read_mark
 from visavis.store.writer import Operation
+from visavis.upkeep import Snapshot
 
 
 def write_snapshot(store: Store, path: Path, progress: Callable[[Progress], None] | None = None) -> Snapshot:

@@ -6,14 +6,16 @@ customers like both. The table of neighbours is learned; what the customer did i
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis import (
+    Changes,
     Contribution,
     Customers,
     Exclusions,
@@ -25,7 +27,8 @@ from visavis import (
     hookimpl,
     kernels,
 )
-from visavis_plugins.scorers._tastes import CAUSES, LiveTastes, Signal, Tastes, centred, past_tastes
+from visavis_plugins.scorers._matrix import Matrix, differing
+from visavis_plugins.scorers._tastes import CAUSES, LiveTastes, Signal, Tastes, centred, past_tastes, read_tastes
 
 _TEMPLATES = (
     *CAUSES[:-1],
@@ -33,6 +36,9 @@ _TEMPLATES = (
     (CAUSES[-1][0], f"{CAUSES[-1][1]} below your average"),
 )
 """Kind and text of a reason, by cause; a bad rating stands behind a good one."""
+
+_MANY = 5
+"""When more than a fifth of the items must be compared anew, all are: that is faster than picking them."""
 
 
 class ItemSimilarity(NeighbourScorer):
@@ -77,6 +83,9 @@ class ItemSimilarity(NeighbourScorer):
     similarities_: NDArray[np.float32]
     signal_: Signal
 
+    _matrix: Matrix | None = None
+    """What the table was made of, once it was refreshed: not kept by `fit`, for many are never refreshed."""
+
     def __init__(self, options: object | None = None) -> None:
         super().__init__(options)
         self._live = LiveTastes()
@@ -89,21 +98,36 @@ class ItemSimilarity(NeighbourScorer):
         else:
             rated = ~np.isnan(history.rating) & (history.customer >= 0) & (history.item >= 0)
             self.signal_ = "rating" if rated.any() else "weight"
-        tastes = past_tastes(history, self.signal_)
-        matrix = tastes.indptr, tastes.item, tastes.value
-        if options.method == "cosine":
-            table = kernels.cosine_top_k(*matrix, n_items, options.neighbours, shrinkage=options.shrinkage)
-        else:
-            reading: Literal["all_customers", "co_rated"]
-            reading = "co_rated" if options.method == "adjusted_cosine_co_rated" else "all_customers"
-            table = kernels.adjusted_cosine_top_k(*matrix, n_items, options.neighbours, reading=reading)
-        self.neighbours_ = table[0]
-        # half the room in the store; seven digits of a similarity are more than its data can bear
-        self.similarities_ = table[1].astype(np.float32)
-        # read-only as after `restore`: many threads read it
-        self.neighbours_.flags.writeable = False
-        self.similarities_.flags.writeable = False
+        self._learn(self._compare(Matrix.of(past_tastes(history, self.signal_)), n_items, None))
         return self
+
+    def refreshed(self, changes: Changes) -> Self:
+        """Compares anew the items that changed and those that share a customer with them; all, if they are many.
+
+        The table equals that of a fit on the same interactions: the same comparisons are made in the same order.
+        """
+        known, some = self._matrix, changes.customers
+        if known is None or some is None:
+            matrix, dirty = Matrix.of(read_tastes(changes.everybody(), self.signal_)), None
+        else:
+            matrix, was, now = known.replaced(some.codes, read_tastes(some, self.signal_), changes.n_customers)
+            changed, theirs = differing(self._weighed(was), self._weighed(now))
+            dirty = matrix.beside(changed, changes.n_items)
+            dirty[theirs] = True
+        # What everybody did was read last, and may know of items that came just now.
+        n_items = max(changes.n_items, int(matrix.indices.max(initial=-1)) + 1)
+        made = copy.copy(self)
+        made._matrix = matrix
+        if dirty is None or np.count_nonzero(dirty) * _MANY > n_items or self.options.method.endswith("co_rated"):
+            made._learn(self._compare(matrix, n_items, None, threads=1))
+            return made
+        rows = np.flatnonzero(dirty).astype(np.int32)
+        k, n_old = self.options.neighbours, len(self.neighbours_)
+        neighbours, similarities = np.full((n_items, k), -1, dtype=np.int32), np.zeros((n_items, k), dtype=np.float32)
+        neighbours[:n_old], similarities[:n_old] = self.neighbours_, self.similarities_
+        neighbours[rows], similarities[rows] = self._compare(matrix, n_items, rows, threads=1)
+        made._learn((neighbours, similarities))
+        return made
 
     def score(self, customers: Customers, candidates: Items) -> NDArray[np.float64]:
         """NaN where no item of the customer is a neighbour of the candidate."""
@@ -159,6 +183,37 @@ class ItemSimilarity(NeighbourScorer):
         missing = max(0, n - self.neighbours_.shape[1])
         codes = np.pad(self.neighbours_[:, :n], ((0, 0), (0, missing)), constant_values=-1)
         return codes, np.pad(self.similarities_[:, :n].astype(np.float64), ((0, 0), (0, missing)))
+
+    def _compare(
+        self, matrix: Matrix, n_items: int, rows: NDArray[np.int32] | None, threads: int | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
+        """The table of neighbours, or these rows of it."""
+        k = self.options.neighbours
+        if self.options.method == "adjusted_cosine_co_rated":
+            return kernels.adjusted_cosine_top_k(
+                matrix.indptr, matrix.indices, matrix.data, n_items, k, reading="co_rated"
+            )
+        weighed = self._weighed(matrix)
+        layout = kernels.item_layout(
+            weighed.indptr, weighed.indices, weighed.data, n_items, shrinkage=self.options.shrinkage, threads=threads
+        )
+        if rows is None:
+            return kernels.similar_items(layout, k, threads=threads)
+        return kernels.rows_top_k(layout, rows, k)
+
+    def _weighed(self, matrix: Matrix) -> Matrix:
+        """The values that are compared: for the adjusted methods less the customer's own mean."""
+        if self.options.method == "cosine":
+            return matrix
+        return Matrix(matrix.indptr, matrix.indices, kernels.centred(matrix.indptr, matrix.data))
+
+    def _learn(self, table: tuple[NDArray[np.int32], NDArray[np.floating[Any]]]) -> None:
+        self.neighbours_ = table[0]
+        # half the room in the store; seven digits of a similarity are more than its data can bear
+        self.similarities_ = table[1].astype(np.float32)
+        # read-only as after `restore`: many threads read it
+        self.neighbours_.flags.writeable = False
+        self.similarities_.flags.writeable = False
 
     def _tastes(self, customers: Customers) -> Tastes:
         tastes = self._live.of(customers, self.signal_)

@@ -135,7 +135,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "store_id", "path", "schema_version", "sequence", "generation", "fitted_at", "customer_count", "item_count", "interaction_count", "unfitted_interaction_count", "wal_byte_count", "file_byte_count", "muted", "warnings")
+    __slots__ = ("version", "store_id", "path", "schema_version", "sequence", "generation", "fitted_at", "customer_count", "item_count", "interaction_count", "unfitted_interaction_count", "wal_byte_count", "file_byte_count", "muted", "warnings", "refreshed_sequence")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +151,7 @@ class GetStatusResponse(_message.Message):
     FILE_BYTE_COUNT_FIELD_NUMBER: _ClassVar[int]
     MUTED_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    REFRESHED_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     version: str
     store_id: str
     path: str
@@ -166,4 +167,5 @@ class GetStatusResponse(_message.Message):
     file_byte_count: int
     muted: bool
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[str] = ..., store_id: _Optional[str] = ..., path: _Optional[str] = ..., schema_version: _Optional[int] = ..., sequence: _Optional[int] = ..., generation: _Optional[int] = ..., fitted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., customer_count: _Optional[int] = ..., item_count: _Optional[int] = ..., interaction_count: _Optional[int] = ..., unfitted_interaction_count: _Optional[int] = ..., wal_byte_count: _Optional[int] = ..., file_byte_count: _Optional[int] = ..., muted: bool = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    refreshed_sequence: int
+    def __init__(self, version: _Optional[str] = ..., store_id: _Optional[str] = ..., path: _Optional[str] = ..., schema_version: _Optional[int] = ..., sequence: _Optional[int] = ..., generation: _Optional[int] = ..., fitted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., customer_count: _Optional[int] = ..., item_count: _Optional[int] = ..., interaction_count: _Optional[int] = ..., unfitted_interaction_count: _Optional[int] = ..., wal_byte_count: _Optional[int] = ..., file_byte_count: _Optional[int] = ..., muted: bool = ..., warnings: _Optional[_Iterable[str]] = ..., refreshed_sequence: _Optional[int] = ...) -> None: ...

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from visavis.api.v1 import admin_service_pb2 as pb
 from visavis.api.v1.admin_service_pb2_grpc import AdminServiceServicer
-from visavis.model import Snapshot
 from visavis.rpc.convert import progress_to_proto
 from visavis.rpc.convert_answers import (
     backup_to_proto,
@@ -23,7 +22,7 @@ from visavis.rpc.convert_answers import (
 )
 from visavis.rpc.jobs import Job
 from visavis.rpc.servicers.context import Shared
-from visavis.upkeep import Backup
+from visavis.upkeep import Backup, Snapshot
 
 T = TypeVar("T")
 _CHUNK_BYTES = 1 << 20
