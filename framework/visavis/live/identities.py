@@ -99,9 +99,16 @@ class Identities:
         if len(refs) == 1:  # nearly every request
             alone = self.find(refs[0])
             return np.array([alone.identity], dtype=np.int32), np.array([alone.customer], dtype=np.int32)
-        found = [self.find(ref) for ref in refs]
-        pairs = np.array(found, dtype=np.int32).reshape(len(found), 2)
-        return pairs[:, 0].copy(), pairs[:, 1].copy()
+        known = self.customers.find
+        customers = np.array([known(ref) if isinstance(ref, str) else -1 for ref in refs], dtype=np.int32)
+        # Read after the codes were found: what a code stands for is there before the code.
+        own = self._own.view
+        identities = np.full(len(refs), -1, dtype=np.int32)
+        identities[customers >= 0] = own[customers[customers >= 0]]
+        for place, ref in enumerate(refs):
+            if not isinstance(ref, str):
+                identities[place], customers[place] = self.find(ref)
+        return identities, np.where(identities >= 0, customers, np.int32(-1))
 
     def identifiers(self, customer: int) -> tuple[Identifier, ...]:
         """The identifiers of a customer, in order of appearance."""
