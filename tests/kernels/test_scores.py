@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,27 @@ def test_lists_scores_and_reasons_agree(seed: int, n_items: int, k: int, whole: 
             assert len(entries[own]) == 0
         else:
             assert abs(amounts[own].sum() - score) < 1e-9
+
+
+def test_what_one_call_leaves_behind_does_not_reach_the_next() -> None:
+    """A thread that is new has fresh memory, where small numbers of any meaning could be taken for marks."""
+    wrong = []
+
+    def work() -> None:
+        rng = np.random.default_rng(5)
+        history = request(rng, 3, 30, 9, whole=False)
+        unwanted = exclusions(rng, 3, 30)
+        for _ in range(20):
+            codes, _ = kernels.top_n(**history, **unwanted, n=12)
+            wrong.append(not np.array_equal(codes, reference.top_n(**history, **unwanted, n=12)[0]))
+            kernels.contributions(**history, chosen=codes)
+            kernels.score_items(**history, chosen=codes)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert len(wrong) == 20
+    assert not any(wrong)
 
 
 TABLE: dict[str, Any] = {

@@ -27,8 +27,8 @@ def contributions(
     begins, codes, parts = _history(indptr, items, weights)
     table, values = _table(neighbours, similarities)
     wanted = _check.array("chosen", chosen, np.int32, ndim=2, length=len(begins) - 1)
-    mark, stamp, slot, _, _ = _scratch.of(len(table), len(begins) - 1)
-    return _contributions(begins, codes, parts, table, values, wanted, mark, stamp, slot)
+    mark, stamp, *_ = _scratch.of(len(table), len(begins) - 1)
+    return _contributions(begins, codes, parts, table, values, wanted, mark, stamp, _scratch.slots)
 
 
 @serial

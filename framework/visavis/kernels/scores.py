@@ -5,7 +5,7 @@ given, of w · similarity of j in row i of the table. Entries with weight 0, and
 has no row for, say nothing. An item with no part at all has no score: NaN, "no opinion".
 
 Similarities may be float32 or float64 and are added up as float64. Sums and marks lie in memory that each thread
-keeps for itself, 20 bytes for each item of the largest table that it met: clearing it anew for every customer would
+keeps for itself, 24 bytes for each item of the largest table that it met: clearing it anew for every customer would
 take longer than the scoring.
 """
 
@@ -118,20 +118,22 @@ class _Scratch(threading.local):
         self._n_items = n_items
         self._next = 0
         self._stamp = np.full(n_items, -1, np.int32)
-        self._second = np.full(n_items, -1, np.int32)
+        self._excluded = np.full(n_items, -1, np.int32)
+        self.slots = np.empty(n_items, np.int32)
+        """Beside the marks, a number for each item that means nothing without one."""
         self._sums = np.empty(n_items, np.float64)
         self._touched = np.empty(n_items, np.int32)
 
     def of(
         self, n_items: int, rows: int
     ) -> tuple[int, NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]:
-        """The first of `rows` marks, and the arrays: at least [n_items] each. `stamp` and the second one hold no mark
+        """The first of `rows` marks, and the arrays: at least [n_items] each. The two of marks hold no mark
         of these rows."""
         if n_items > self._n_items or self._next > _LAST_MARK - rows:
             self._renew(max(n_items, self._n_items))
         mark = self._next
         self._next += rows
-        return mark, self._stamp, self._second, self._sums, self._touched
+        return mark, self._stamp, self._excluded, self._sums, self._touched
 
 
 _scratch = _Scratch()
