@@ -79,7 +79,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("memory_limit_mb", 0, "memory that DuckDB may use, MiB; 0 lets DuckDB choose", 0),
     Setting("threads", 0, "threads for building models and for DuckDB; 0 means one a core", 0, 1024),
     Setting("linger_ms", 4.0, "how long a commit waits for company, milliseconds", 0, 100),
-    Setting("group_rows", 5000, "rows that make a commit leave at once", 1, 1_000_000),
+    Setting("group_rows", 1000, "rows that make a commit leave at once", 1, 1_000_000),
     Setting("queue_rows", 200_000, "rows that may wait for the writer before calls are refused", 1, 10_000_000),
     Setting("checkpoint_wal_mb", 64, "size of the write-ahead log that starts a checkpoint, MiB", 1, 1_000_000),
     Setting("future_tolerance_minutes", 10.0, "how far ahead of our clock an interaction's time may lie", 0, 1440),
