@@ -263,7 +263,7 @@ class Writer:
             pause.future.set_result(outcome)
 
     def _gather(self, group: list[Operation[Any]]) -> tuple[bool, Operation[Any] | _Pause[Any] | None]:
-        """Fill `group` until the linger is over or it is large, then with who waits. (still open, an exclusive one met)"""
+        """Fill `group` until the linger is over or it is large, then with who waits. (still open, exclusive one met)"""
         rows, enough = group[0].rows, self._settings["group_rows"]
         end = time.monotonic() + self._settings["linger_ms"] / 1000
         while rows < enough * self.OVERFULL:
