@@ -129,6 +129,7 @@ class Admin:
 
     def snapshot(self, path: str | Path, *, progress: Report | None = None) -> Snapshot:
         """Write a consistent copy for analysts, beside the running writer. Raises if `path` exists."""
+        self._customize.flush()
         return write_snapshot(self._store, Path(path), progress or (lambda _: None))
 
     def backup(self, path: str | Path, *, progress: Report | None = None) -> Backup:
@@ -136,6 +137,7 @@ class Admin:
 
         It holds personal data, and only its owner may read it. `visavis restore` makes a store of it again.
         """
+        self._customize.flush()
         return write_backup(self._store, Path(path), progress or (lambda _: None))
 
     def compact(self, *, progress: Report | None = None) -> Compaction:

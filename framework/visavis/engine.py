@@ -61,6 +61,7 @@ class Engine:
         """
         self.refreshing.close()
         self.live.close()
+        self.customize.close()
         self.store.close(keep_empty=keep_empty)
 
     def __enter__(self) -> Self:

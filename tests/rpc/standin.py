@@ -71,6 +71,9 @@ class Standin:
         self.interact = InteractRoom(self)
         self.admin = AdminRoom(self)
 
+    def keep_fresh(self) -> None:
+        """Nothing is learned here."""
+
     def warm_up(self) -> None:
         self.warm.wait(10)
 
