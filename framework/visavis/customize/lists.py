@@ -29,9 +29,10 @@ class Lists(NamedTuple):
 
     def free(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Which of these lists (default: of all) have room, as their numbers."""
-        placed = self.items[:, -1] if rows is None else self.items[rows, -1]
-        open_ = np.flatnonzero(placed < 0)
-        return open_ if rows is None else rows[open_]
+        if rows is None:
+            return np.flatnonzero(self.items[:, -1] < 0)
+        own: NDArray[np.int64] = rows[self.items[rows, -1] < 0]
+        return own
 
 
 __all__ = ["Lists"]

@@ -39,13 +39,11 @@ def fill(
         with reported(name):
             codes, scores = scorer.top(own[0], items, asked, own[1])
             place(lists, asking, codes, scores, own[1], group, number, asked)
-        if asked == len(items):
+        still = lists.items[asking, -1] < 0
+        if asked == len(items) or not still.any():
             return
         # Who has room although the scorer gave as much as it was asked for.
-        more = (lists.items[asking, -1] < 0) & (codes[:, -1] >= 0)
-        if not more.any():
-            return
-        asking = asking[more]
+        asking = asking[still & (codes[:, -1] >= 0)]
         asked = min(4 * asked, len(items))
 
 

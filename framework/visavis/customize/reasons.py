@@ -48,8 +48,7 @@ def explain(
 
     `scorers` are name and scorer by number; `customers` are those of the lists.
     """
-    placed = lists.counts.sum(axis=0).tolist()
-    involved = [number for number, count in enumerate(placed) if count]
+    involved = [number for number, count in enumerate(lists.counts.sum(axis=0).tolist()) if count]
     if not most or not involved:
         return no_reasons(lists.items.size)
     if len(involved) == 1:

@@ -47,70 +47,111 @@ def _contributions(
     starts = np.zeros((len(indptr) - 1) * m + 1, np.int64)
     entries, amounts = np.empty(256, np.int64), np.empty(256, np.float64)
     # The parts of one customer as they are found: the place that each is for, its entry and its amount.
-    found_place, found_entry, found_amount = np.empty(256, np.int32), np.empty(256, np.int64), np.empty(256)
-    before, size, spoilt = np.empty(m, np.int32), np.zeros(m, np.int64), np.zeros(m, np.bool_)
-    n_parts = 0
+    places, causes, parts = np.empty(256, np.int32), np.empty(256, np.int64), np.empty(256, np.float64)
+    before, n_parts = np.empty(m, np.int32), 0
     for row in range(len(indptr) - 1):
         mark = first_mark + row
         for place in range(m):
             item = chosen[row, place]
-            size[place], spoilt[place] = 0, False
             if 0 <= item < n_items:
                 # An item that was chosen twice: the later place leads to the earlier one.
                 before[place] = slot[item] if stamp[item] == mark else -1
                 stamp[item], slot[item] = mark, place
-        n_found = 0
-        for entry in range(indptr[row], indptr[row + 1]):
-            cause = items[entry]
-            if cause < 0 or cause >= n_items or weights[entry] == 0.0:
-                continue
-            for neighbour in range(neighbours.shape[1]):
-                item = neighbours[cause, neighbour]
-                if item < 0 or item >= n_items or stamp[item] != mark:
-                    continue
-                amount = weights[entry] * float(similarities[cause, neighbour])
-                place = slot[item]
-                while place >= 0:
-                    if n_found == len(found_entry):
-                        found_place = np.append(found_place, np.empty_like(found_place))
-                        found_entry = np.append(found_entry, np.empty_like(found_entry))
-                        found_amount = np.append(found_amount, np.empty_like(found_amount))
-                    found_place[n_found], found_entry[n_found], found_amount[n_found] = place, entry, amount
-                    n_found += 1
-                    size[place] += 1
-                    if np.isnan(amount):
-                        spoilt[place] = True
-                    place = before[place]
+        first, last = indptr[row], indptr[row + 1]
+        n_found = _find(
+            items, weights, first, last, neighbours, similarities, mark, stamp, slot, before, places, causes, parts
+        )
+        if n_found > len(places):
+            places, causes = np.empty(2 * n_found, np.int32), np.empty(2 * n_found, np.int64)
+            parts = np.empty(2 * n_found, np.float64)
+            _find(
+                items, weights, first, last, neighbours, similarities, mark, stamp, slot, before, places, causes, parts
+            )
         while n_parts + n_found > len(entries):
             entries = np.append(entries, np.empty_like(entries))
             amounts = np.append(amounts, np.empty_like(amounts))
-        first = row * m
-        starts[first] = n_parts
-        for place in range(m):
-            if spoilt[place]:
-                size[place] = 0
-            starts[first + place + 1] = starts[first + place] + size[place]
-            size[place] = 0
-        for index in range(n_found):
-            place = found_place[index]
-            if spoilt[place]:
+        own = starts[row * m : (row + 1) * m + 1]
+        own[0] = n_parts
+        _lay_out(places[:n_found], causes[:n_found], parts[:n_found], own, entries, amounts)
+        n_parts = int(own[m])
+    return starts, entries[:n_parts], amounts[:n_parts]
+
+
+@serial
+def _find(
+    items: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    first: int,
+    last: int,
+    neighbours: NDArray[np.int32],
+    similarities: NDArray[np.float64],
+    mark: int,
+    stamp: NDArray[np.int32],
+    slot: NDArray[np.int32],
+    before: NDArray[np.int32],
+    places: NDArray[np.int32],
+    causes: NDArray[np.int64],
+    parts: NDArray[np.float64],
+) -> int:
+    """How many parts one customer's history has for places whose items bear the mark; those that there is room for."""
+    n_items, n_found = len(neighbours), 0
+    for entry in range(first, last):
+        cause, weight = items[entry], weights[entry]
+        if cause < 0 or cause >= n_items or weight == 0.0:
+            continue
+        for neighbour in range(neighbours.shape[1]):
+            item = neighbours[cause, neighbour]
+            if item < 0 or item >= n_items or stamp[item] != mark:
                 continue
-            # Sorted as they come, while there are few; many are sorted below.
-            begin, end = starts[first + place], starts[first + place] + size[place]
-            size[place] += 1
-            if starts[first + place + 1] - begin <= 64:
-                while end > begin and amounts[end - 1] < found_amount[index]:
-                    entries[end], amounts[end] = entries[end - 1], amounts[end - 1]
-                    end -= 1
-            entries[end], amounts[end] = found_entry[index], found_amount[index]
-        for place in range(m):
-            begin, end = starts[first + place], starts[first + place + 1]
-            if end - begin > 64:
-                order = np.argsort(-amounts[begin:end], kind="mergesort")
-                entries[begin:end] = entries[begin:end][order]
-                amounts[begin:end] = amounts[begin:end][order]
-        n_parts = starts[first + m]
-    return starts, entries[:n_parts].copy(), amounts[:n_parts].copy()
+            place = slot[item]
+            while place >= 0:
+                if n_found < len(places):
+                    places[n_found], causes[n_found] = place, entry
+                    parts[n_found] = weight * float(similarities[cause, neighbour])
+                n_found += 1
+                place = before[place]
+    return n_found
+
+
+@serial
+def _lay_out(
+    places: NDArray[np.int32],
+    causes: NDArray[np.int64],
+    parts: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    entries: NDArray[np.int64],
+    amounts: NDArray[np.float64],
+) -> None:
+    """Put parts behind `starts[0]`, place by place and the largest first, and say where each place starts."""
+    m = len(starts) - 1
+    free = np.zeros(m + 1, np.int64)
+    spoilt = np.zeros(m, np.bool_)
+    for index in range(len(places)):
+        free[places[index]] += 1
+        if np.isnan(parts[index]):
+            spoilt[places[index]] = True
+    for place in range(m):
+        size = 0 if spoilt[place] else free[place]
+        free[place] = starts[place]
+        starts[place + 1] = starts[place] + size
+    for index in range(len(places)):
+        place = places[index]
+        if spoilt[place]:
+            continue
+        begin, end, amount = starts[place], free[place], parts[index]
+        free[place] += 1
+        # Sorted as they come, while there are few; many are sorted below.
+        if starts[place + 1] - begin <= 64:
+            while end > begin and amounts[end - 1] < amount:
+                entries[end], amounts[end] = entries[end - 1], amounts[end - 1]
+                end -= 1
+        entries[end], amounts[end] = causes[index], amount
+    for place in range(m):
+        begin, end = starts[place], starts[place + 1]
+        if end - begin > 64:
+            order = np.argsort(-amounts[begin:end], kind="mergesort")
+            entries[begin:end] = entries[begin:end][order]
+            amounts[begin:end] = amounts[begin:end][order]
 
 
 __all__ = ["contributions"]

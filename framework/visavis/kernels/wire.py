@@ -186,9 +186,11 @@ def _put_double(out: Bytes, at: int, tag: int, bits: int) -> int:
 
 @serial
 def _put_bytes(out: Bytes, at: int, source: Bytes, first: int, last: int) -> int:
-    for place in range(last - first):
-        out[at + place] = source[first + place]
-    return at + last - first
+    size = last - first
+    target, origin = out[at : at + size], source[first:last]
+    for place in range(size):
+        target[place] = origin[place]
+    return at + size
 
 
 @serial

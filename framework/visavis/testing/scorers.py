@@ -237,6 +237,14 @@ class ScorerContract(PluginContract):
                 assert all(part.kind and part.text for part in contributions), "a reason has a kind and a text"
                 unnamed = [part.text for part in contributions if "{item}" in part.text and part.item < 0]
                 assert not unnamed, f"texts that name an item without one: {unnamed}"
+        columns = scorer.explain_columns(customers, codes, scores)
+        assert columns.indptr.dtype == np.int64
+        assert columns.template.dtype == columns.item.dtype == np.int32
+        assert columns.amount.dtype == np.float64
+        # The framework asks for columns, and people read `explain`.
+        assert columns.lists(len(customers)) == [[list(parts) for parts in row] for row in told], (
+            "explain and explain_columns say different things"
+        )
 
 
 class NeighbourScorerContract(ScorerContract):
