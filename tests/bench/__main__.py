@@ -26,6 +26,7 @@ SECTIONS = {
     "building": "the model: K most similar items of each, beside implicit and sparse_dot_topn",
     "scoring": "the best items for one customer and for many, beside implicit",
     "serving": "gRPC: answering and taking in, beside an echo and implicit behind a server",
+    "fresh": "how soon what was learned knows what was recorded, and what that costs",
     "store": "from the file on disk to a served model, and opening it again",
 }
 """By name: what is measured. Each is a module of this package with `run(plan)`."""

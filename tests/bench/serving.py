@@ -6,26 +6,20 @@ in turn, so that what else the machine does meets them alike.
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from importlib import util
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.bench import data, shops
 from tests.bench.callers import BATCH, RECOMMEND, RECORD, ROWS, STREAM, WINDOW
-from tests.bench.child import REPOSITORY, Child
+from tests.bench.child import Child
 from tests.bench.plan import Plan
 from tests.bench.report import Row, Table, ratios
+from tests.bench.served import fit, visavis_at
 
 _N = 20
 _BATCHES_A_SECOND = 100  # so many are sent on the stream for each second that a call is measured
-_STOP_S = 60.0
 _OURS = "visavis"
 _ECHO = "echo"
 _PEER = "implicit + server"
@@ -68,14 +62,14 @@ def _one_set(name: str, plan: Plan) -> Table:
     table = Table("serving", name, "a fitted store, each process on the same machine", "of the echo")
     set_folder, shape = data.prepare(name, plan.cache), data.SHAPES[name]
     store = shops.copy(shops.imported(name, plan.cache), plan.scratch / f"serving-{name}")
-    _fit(store)
+    fit(store)
     questions = [one for one in QUESTIONS if one.quick or not plan.quick]
     rounds = plan.rounds(5)
     with ExitStack() as stack:
         client = stack.enter_context(
             Child("tests.bench.callers:callers", n_customers=shape.customers, n_items=shape.items)
         )
-        addresses = {_OURS: stack.enter_context(_visavis(store))}
+        addresses = {_OURS: stack.enter_context(visavis_at(store))}
         sizes = {
             (one.method, one.n): _ask(client, addresses[_OURS], one, min(plan.seconds, 0.5))["response_bytes"]
             for one in questions
@@ -91,7 +85,7 @@ def _one_set(name: str, plan: Plan) -> Table:
             _compare(table, client, addresses, one, plan.seconds, rounds)
         if not plan.quick:
             calm = shops.copy(shops.imported(name, plan.cache), plan.scratch / f"serving-{name}-calm")
-            addresses[_CALM] = stack.enter_context(_visavis(calm, VISAVIS_CHECKPOINT_WAL_MB="1000000"))
+            addresses[_CALM] = stack.enter_context(visavis_at(calm, VISAVIS_CHECKPOINT_WAL_MB="1000000"))
         _stream(table, client, addresses, max(5, round(plan.seconds * _BATCHES_A_SECOND)), rounds)
     return table
 
@@ -155,51 +149,6 @@ def _stream(table: Table, client: Child, addresses: dict[str, str], batches: int
         f"{what}: {size:,} bytes each, every interaction with an id of its own, {batches} batches a round, {WINDOW} on "
         "the way at once; each is committed before it is acknowledged"
     )
-
-
-def _fit(store: Path) -> None:
-    """In a process of its own: this one stays small, and lets go of the store."""
-    _command("fit", "--data", str(store))
-
-
-def _command(*arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "visavis", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"visavis {arguments[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
-
-
-@contextmanager
-def _visavis(store: Path, **environment: str) -> Iterator[str]:
-    """`visavis serve` as people start it, on a free port; where it listens."""
-    arguments = ["serve", "--data", str(store), "--format", "json", "--listen", "127.0.0.1:0", "--log-level", "warning"]
-    arguments += ["--max-message-mb", "512"]  # 1,000 answers with all their reasons may be more than the usual 16
-    log = store.with_name("serve.log")
-    with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "visavis", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            cwd=REPOSITORY,
-            env={**os.environ, **environment},
-            text=True,
-        )
-    with process:
-        try:
-            assert process.stdout is not None
-            said = ""
-            while not said.endswith("}\n"):
-                line = process.stdout.readline()
-                if not line:
-                    raise RuntimeError(f"visavis serve did not start: {log.read_text()[-2000:]}")
-                said += line
-            yield json.loads(said)["address"]
-            process.send_signal(signal.SIGTERM)
-            if process.wait(_STOP_S):
-                raise RuntimeError(f"visavis serve ended with {process.returncode}: {log.read_text()[-2000:]}")
-        finally:
-            process.kill()
 
 
 __all__ = ["QUESTIONS", "Question", "run"]

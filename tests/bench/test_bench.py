@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.bench import building, data, picture, scoring, serving, shops, store
+from tests.bench import building, data, fresh, picture, scoring, serving, shops, store
 from tests.bench.__main__ import main
 from tests.bench.child import Child
 from tests.bench.plan import Plan
@@ -95,6 +95,13 @@ def test_serving(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
         assert {"visavis", "echo"} <= {row.who for row in table.rows if row.what == what}, text
 
 
+def test_fresh(plan: Plan) -> None:
+    (table,) = fresh.run(plan)
+    text = told(table)
+    assert next(row for row in table.rows if row.what == "interactions taken in").values[0] > 0, text
+    assert "p99 from commit to refreshed table" in text
+
+
 def test_store(plan: Plan) -> None:
     (table,) = store.run(plan)
     assert "disk to served model" in told(table)
@@ -165,4 +172,4 @@ def test_the_command_writes_tables_and_json(
     assert "one customer, one call" in said
     with pytest.raises(SystemExit):
         main(["no such section"])
-    assert "known are building, scoring, serving, store" in capsys.readouterr().err
+    assert "known are building, scoring, serving, fresh, store" in capsys.readouterr().err
