@@ -71,13 +71,7 @@ def adjusted_cosine_top_k(
     positive_only: bool = True,
 ) -> tuple[Array, Array]:
     ratings, stored = dense(indptr, indices, data, n_columns)
-    centred = np.zeros(ratings.shape)
-    for row in range(len(ratings)):
-        own = ratings[row, stored[row]]
-        if len(own):
-            difference = own - sum_in_order(own) / len(own)
-            rounding = len(own) * np.abs(own).max() * np.finfo(float).eps
-            centred[row, stored[row]] = np.where(np.abs(difference) > rounding, difference, 0.0)
+    centred = _centred(ratings, stored)
     products = sum_of_outer(centred, centred)
     if reading == "all_customers":
         roots = np.sqrt(np.outer(np.diag(products), np.diag(products)))
@@ -85,6 +79,17 @@ def adjusted_cosine_top_k(
         both = sum_of_outer(centred**2, stored)
         roots = np.sqrt(both * both.T)
     return _best_neighbours(divide(products, roots), stored, k, positive_only)
+
+
+def _centred(ratings: Array, stored: Array) -> Array:
+    centred = np.zeros(ratings.shape)
+    for row in range(len(ratings)):
+        own = ratings[row, stored[row]]
+        if len(own):
+            difference = own - sum_in_order(own) / len(own)
+            rounding = len(own) * np.abs(own).max() * np.finfo(float).eps
+            centred[row, stored[row]] = np.where(np.abs(difference) > rounding, difference, 0.0)
+    return centred
 
 
 def jaccard_top_k(indptr: Array, indices: Array, n_columns: int, k: int) -> tuple[Array, Array]:
@@ -134,6 +139,9 @@ def item_layout(
     products = sum_of_outer(values, values)
     both = sum_of_outer(stored * 1.0, stored * 1.0)
     counts, n_all = np.diag(both), len(values)
+    if kind == "adjusted_cosine":
+        values = _centred(values, stored)
+        products, kind = sum_of_outer(values, values), "cosine"
     if kind == "cosine":
         squares = np.diag(products)
         return ItemLayout(divide(products, np.sqrt(np.outer(squares, squares)) + shrinkage), stored)

@@ -58,6 +58,18 @@ def test_item_layout_similar_items_and_rows_top_k_like_their_twins(
                 np.testing.assert_array_equal(codes, twins_codes)
 
 
+def test_rows_of_an_adjusted_layout_are_those_of_the_whole(rng: np.random.Generator) -> None:
+    matrix = samples.ratings(rng, 60, 40)
+    layout = kernels.item_layout(*matrix, 40, kind="adjusted_cosine")
+    items = rng.integers(0, 40, 25).astype(np.int32)
+    whole, rows = kernels.adjusted_cosine_top_k(*matrix, 40, 7), kernels.rows_top_k(layout, items, 7)
+    for all_of, some in zip(whole, rows, strict=True):
+        np.testing.assert_array_equal(all_of[items], some)
+    twin = reference.similar_items(reference.item_layout(*matrix, 40, kind="adjusted_cosine"), 7)
+    np.testing.assert_allclose(whole[1], twin[1], rtol=1e-5, atol=1e-6)
+    assert (kernels.item_layout(matrix[0], matrix[1], None, 40, kind="adjusted_cosine").squares == 0).all()
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_columns", [65_535, 65_536, 65_537])
 def test_codes_on_both_sides_of_sixteen_bits(rng: np.random.Generator, n_columns: int, weighted: bool) -> None:

@@ -24,7 +24,6 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     reasons     fold_parts
     wire        encode_lists
     text_hash   text_hashes
-    _weights    centred
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from visavis.kernels._weights import centred
     from visavis.kernels.causes import contributions
     from visavis.kernels.comparing import rows_top_k, similar_items
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
@@ -63,7 +61,6 @@ _HOMES = {
     "adjusted_cosine_top_k": "similarity",
     "bm25_top_k": "similarity",
     "build_csr": "sparse",
-    "centred": "_weights",
     "contributions": "causes",
     "cosine_top_k": "similarity",
     "encode_lists": "wire",
@@ -110,7 +107,6 @@ __all__ = [
     "adjusted_cosine_top_k",
     "bm25_top_k",
     "build_csr",
-    "centred",
     "contributions",
     "cosine_top_k",
     "encode_lists",

@@ -8,15 +8,17 @@ A column lists where the rows of its customers begin. Customers keep their order
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.kernels import _check
 from visavis.kernels._jit import in_threads, serial, thread_count
+from visavis.kernels._weights import centred
 
-Kind = Literal["cosine", "product", "jaccard", "log_likelihood"]
+Kind = Literal["cosine", "adjusted_cosine", "product", "jaccard", "log_likelihood"]
+_KINDS = get_args(Kind)
 Ranks = NDArray[Any]
 """uint16 where every rank fits, otherwise uint32."""
 Starts = NDArray[Any]
@@ -84,6 +86,7 @@ def item_layout(
     `kind`: how items are compared. x_i is column i, n_i its stored entries, n_ij those of customers with both:
 
     - `cosine`: x_i · x_j / (|x_i| |x_j| + shrinkage)
+    - `adjusted_cosine`: the cosine of columns less the mean of each customer's own entries
     - `product`: x_i · x_j
     - `jaccard`: n_ij / (n_i + n_j − n_ij)
     - `log_likelihood`: Dunning's ratio G² of the four counts of customers with both, either and neither, 0 where the
@@ -96,12 +99,14 @@ def item_layout(
     """
     starts, columns, width = _check.pattern(indptr, indices, n_columns)
     values = None if data is None else _check.finite("data", data, length=len(columns))
-    if kind not in ("cosine", "product", "jaccard", "log_likelihood"):
-        _check.refuse("kind", f"must be 'cosine', 'product', 'jaccard' or 'log_likelihood', not {kind!r}")
+    if kind not in _KINDS:
+        _check.refuse("kind", f"must be one of {', '.join(map(repr, _KINDS))}, not {kind!r}")
     shrunk_by = _check.number("shrinkage", shrinkage)
     if shrunk_by and kind != "cosine":
         _check.refuse("shrinkage", f"is for the kind 'cosine' only; leave it out with {kind!r}")
     n_threads = thread_count() if threads is None else _check.count("threads", threads, least=1)
+    if kind == "adjusted_cosine":
+        kind, values = "cosine", centred(starts, np.ones(len(columns)) if values is None else values)
     return _laid_out(starts, columns, values, width, kind, shrunk_by, n_threads)
 
 

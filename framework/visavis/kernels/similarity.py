@@ -74,7 +74,7 @@ def adjusted_cosine_top_k(
     if reading not in ("all_customers", "co_rated"):
         _check.refuse("reading", f"must be 'all_customers' or 'co_rated', not {reading!r}")
     if reading == "all_customers":
-        layout = item_layout(starts, columns, centred(starts, values), width)
+        layout = item_layout(starts, columns, values, width, kind="adjusted_cosine")
         return similar_items(layout, k, positive_only=positive_only)
     shape = (width, _check.count("k", k, least=1))
     table = np.full(shape, -1, np.int32), np.zeros(shape, np.float64)

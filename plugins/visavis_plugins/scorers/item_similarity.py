@@ -111,8 +111,9 @@ class ItemSimilarity(NeighbourScorer):
             matrix, dirty = Matrix.of(read_tastes(changes.everybody(), self.signal_)), None
         else:
             matrix, was, now = known.replaced(some.codes, read_tastes(some, self.signal_), changes.n_customers)
-            changed, theirs = differing(self._weighed(was), self._weighed(now))
-            dirty = matrix.beside(changed, changes.n_items)
+            changed, theirs = differing(was, now)
+            # For the adjusted methods one rating moves the customer's mean, and with it all others.
+            dirty = matrix.beside(changed if self.options.method == "cosine" else theirs, changes.n_items)
             dirty[theirs] = True
         # What everybody did was read last, and may know of items that came just now.
         n_items = max(changes.n_items, int(matrix.indices.max(initial=-1)) + 1)
@@ -193,19 +194,18 @@ class ItemSimilarity(NeighbourScorer):
             return kernels.adjusted_cosine_top_k(
                 matrix.indptr, matrix.indices, matrix.data, n_items, k, reading="co_rated"
             )
-        weighed = self._weighed(matrix)
         layout = kernels.item_layout(
-            weighed.indptr, weighed.indices, weighed.data, n_items, shrinkage=self.options.shrinkage, threads=threads
+            matrix.indptr,
+            matrix.indices,
+            matrix.data,
+            n_items,
+            kind="cosine" if self.options.method == "cosine" else "adjusted_cosine",
+            shrinkage=self.options.shrinkage,
+            threads=threads,
         )
         if rows is None:
             return kernels.similar_items(layout, k, threads=threads)
         return kernels.rows_top_k(layout, rows, k)
-
-    def _weighed(self, matrix: Matrix) -> Matrix:
-        """The values that are compared: for the adjusted methods less the customer's own mean."""
-        if self.options.method == "cosine":
-            return matrix
-        return Matrix(matrix.indptr, matrix.indices, kernels.centred(matrix.indptr, matrix.data))
 
     def _learn(self, table: tuple[NDArray[np.int32], NDArray[np.floating[Any]]]) -> None:
         self.neighbours_ = table[0]
