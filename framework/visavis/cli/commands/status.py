@@ -52,7 +52,7 @@ def _pairs(status: Status, server: str) -> dict[str, object]:
         "generation": generation,
         "sending": "muted, tests only" if status.muted else "live",
         "file": f"{status.file_bytes:,} bytes, log {status.wal_bytes:,} bytes",
-        "last commit": f"{status.sequence:,}",
+        "last commit": f"{status.sequence:,}, refreshed to {status.refreshed_sequence:,}",
         "version": f"Visavis {status.version}, schema {status.schema_version}, store {status.store_id}",
     }
 
