@@ -59,9 +59,9 @@ class Engine:
 
         Without `keep_empty`, a store that this opening made, and that nothing was ever written to, is removed.
         """
+        self.customize.close()
         self.refreshing.close()
         self.live.close()
-        self.customize.close()
         self.store.close(keep_empty=keep_empty)
 
     def __enter__(self) -> Self:

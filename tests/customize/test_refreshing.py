@@ -16,7 +16,9 @@ import pytest
 
 import visavis
 from visavis import Interaction
+from visavis.customize import refreshing
 from visavis.engine import Engine
+from visavis.model import Progress
 from visavis.testing.server import serve
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 
@@ -194,6 +196,39 @@ def test_an_import_counts_too(engine: Engine, tmp_path: Path) -> None:
     lines = [f"o{n},c{n % 9},i{n % 11},2026-02-{n % 28 + 1:02d},1,2.50" for n in range(300)]
     file.write_text("\n".join(["order_id,customer_id,item_id,time,quantity,price", *lines]) + "\n")
     engine.identify.import_file(file)
+    engine.refreshing.refresh()
+    assert _agrees(engine)
+
+
+def test_rows_of_an_import_that_is_under_way_are_not_taken_as_known(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "sales.csv"
+    rows = [f"k{n},{item},2026-01-0{n % 9 + 1} 10:00" for n in range(60) for item in ("new1", "new2")]
+    file.write_text("\n".join(["customer,item,time", *rows]) + "\n")
+    engine.refreshing.refresh()
+    before = engine.refreshing.sequence
+    met = []
+
+    def told(progress: Progress) -> None:
+        if engine.live.behind:
+            met.append(engine.refreshing.refresh())
+
+    engine.identify.import_file(file, progress=told)
+    assert set(met) == {before}, "no progress was told between the commit and the rows in memory: this tries nothing"
+    assert engine.refreshing.refresh() == engine.store.writer.applied
+    assert [item.item_id for item in engine.similar("new1", n=1).items] == ["new2"]
+    assert _agrees(engine)
+
+
+def test_a_scorer_that_failed_is_asked_again_about_everybody(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.identify.record(_batch(engine, range(5), "b", items=9))
+    engine.refreshing.refresh()
+    monkeypatch.setattr(refreshing, "_AGAIN_S", 0.0)
+    with monkeypatch.context() as context:
+        context.setattr(ItemSimilarity, "_compare", lambda *_, **__: 1 / 0)
+        engine.identify.record(_batch(engine, range(5, 9), "c", items=9))
+        engine.refreshing.refresh()
+    assert not _agrees(engine)
+    engine.identify.record(_batch(engine, range(9, 11), "d", items=9))
     engine.refreshing.refresh()
     assert _agrees(engine)
 

@@ -11,12 +11,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
+import visavis
 from visavis.config import load_settings
 from visavis.errors import StoreDamaged, StoreUnwritable
 from visavis.store import double_write
 from visavis.store.database import Database, wal_path
 from visavis.store.doctor import examine
 from visavis.store.owner import side_folder
+from visavis.store.restore import restore_backup
 
 _HEADERS = 3 * 4096
 _BLOCK = 1 << 18
@@ -125,6 +127,34 @@ def test_a_kept_file_that_was_cut_off_changes_nothing(path: Path, monkeypatch: p
     assert double_write.put_back(path, side_folder(path)) == 0
     with pytest.raises(StoreDamaged, match="visavis doctor"):
         _counts(path)
+
+
+def test_another_file_under_the_name_is_left_alone_though_its_headers_are_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _torn(path, monkeypatch)
+    copy = path.with_name("copy.duckdb")
+    shutil.copy(path, copy)
+    copy.replace(path)
+    data = path.read_bytes()
+    assert not double_write.broken_off(path, side_folder(path))
+    assert double_write.put_back(path, side_folder(path)) == 0
+    assert path.read_bytes() == data
+
+
+def test_a_store_that_a_restore_moves_aside_takes_along_what_mends_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = path.with_name("backup.duckdb")
+    with visavis.open(path.with_name("other.duckdb")) as shop:
+        shop.identify.record([visavis.Interaction("view", "ann", "tea")])
+        shop.admin.backup(backup)
+    _torn(path, monkeypatch)
+    restored = restore_backup(backup, path, replace=True)
+    assert not (side_folder(path) / double_write.NAME).exists()
+    assert _counts(Path(restored.aside)) == [3500] * 12
+    with visavis.open(path) as shop:
+        assert shop.store.mark.lineage == restored.lineage
 
 
 def test_nothing_is_written_under_another_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

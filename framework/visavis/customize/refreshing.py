@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import replace
 
 from visavis.history import Changes
 from visavis.live import Live
@@ -14,7 +15,8 @@ from visavis.plugin.failures import type_and_place
 from visavis.store import Store
 
 log = logging.getLogger("visavis.customize")
-_LONGEST_PAUSE_S = 5.0
+_AGAIN_S = 60.0  # after a scorer failed
+_LAST_S = 5.0  # given to a refresh that runs at the end
 
 
 class Refreshing:
@@ -28,7 +30,8 @@ class Refreshing:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._served = Generation()
-        self._failed: set[str] = set()
+        self._failed: dict[str, float] = {}
+        """Scorers that failed, and when each is asked again, `time.monotonic()`."""
         self._sequence = 0
 
     @property
@@ -44,10 +47,10 @@ class Refreshing:
             self._thread.start()
 
     def close(self) -> None:
-        """End the thread, once what it does is done. Idempotent."""
+        """End the thread; a refresh that takes long goes on, reads only, and is thrown away. Idempotent."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_LAST_S)
 
     def refresh(self) -> int:
         """Bring the served scorers up to date now; answers `sequence`."""
@@ -55,14 +58,16 @@ class Refreshing:
             generation = self._live.generation
             if generation is not self._served:
                 self._served, self._sequence = generation, generation.sequence
-                self._failed = set()
+                self._failed = {}
             # Read first: what is committed meanwhile may be learned now, and is looked at again.
             sequence = self._store.writer.applied
             if generation.number and sequence > self._sequence:
-                self._refresh(generation, sequence)
+                # Rows of an import come into memory all together, behind their commits: until then none is known.
+                self._refresh(generation, self._sequence if self._live.behind else sequence)
             return self._sequence
 
     def _refresh(self, generation: Generation, sequence: int) -> None:
+        """Learn what came; what was committed up to `sequence` is known then."""
         changes = self._live.changes_since(self._sequence)
         scorers = {} if changes is None else self._refreshed(generation, changes)
         if self._stop.is_set():
@@ -77,12 +82,14 @@ class Refreshing:
     def _refreshed(self, generation: Generation, changes: Changes) -> dict[str, Scorer]:
         scorers = {}
         for name, scorer in generation.scorers.items():
-            if name in self._failed or self._stop.is_set():
+            if self._stop.is_set() or time.monotonic() < self._failed.get(name, 0.0):
                 continue
             try:
-                refreshed = scorer.refreshed(changes)
+                # Who failed has missed what came meanwhile.
+                refreshed = scorer.refreshed(replace(changes, customers=None) if name in self._failed else changes)
+                self._failed.pop(name, None)
             except (Exception, SystemExit) as error:
-                self._failed.add(name)
+                self._failed[name] = time.monotonic() + _AGAIN_S
                 log.warning("scorer %s cannot be refreshed, it stays as it is: %s", name, type_and_place(error))
                 log.debug("traceback of scorer %s", name, exc_info=error)
                 continue
@@ -99,7 +106,7 @@ class Refreshing:
             except Exception as error:
                 log.error("models could not be refreshed: %s", type(error).__name__, exc_info=error)
             # Half of a core at most.
-            pause = min(max(self._pause_s, time.monotonic() - began), _LONGEST_PAUSE_S)
+            pause = max(self._pause_s, time.monotonic() - began)
 
 
 __all__ = ["Refreshing"]

@@ -159,9 +159,10 @@ def _open(data: Path) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "checkpoint",
-            "the last checkpoint was broken off, and what it wrote over is kept; what follows may come of that",
+            "the last checkpoint was broken off in the middle of a write, and what it wrote over is kept",
             f"open the store once, which puts it back (visavis status --data {data}), then look again",
         )
+        return
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(open_read_only(data))

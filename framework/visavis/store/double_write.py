@@ -54,7 +54,7 @@ def keep(cursor: duckdb.DuckDBPyConnection, descriptor: int, folder: Path) -> No
             digest.update(data)
             _write(file, data)
 
-        add(_MAGIC + _numbers(block_bytes, len(blocks)) + os.pread(descriptor, _HEADERS_BYTES, 0))
+        add(_MAGIC + _numbers(*_file(descriptor), block_bytes, len(blocks)) + os.pread(descriptor, _HEADERS_BYTES, 0))
         for number in blocks:
             add(_numbers(number) + os.pread(descriptor, block_bytes, _HEADERS_BYTES + number * block_bytes))
         _write(file, digest.digest())
@@ -65,7 +65,7 @@ def keep(cursor: duckdb.DuckDBPyConnection, descriptor: int, folder: Path) -> No
 
 def forget(folder: Path) -> None:
     """Remove what was kept: the checkpoint is through."""
-    with suppress(OSError):  # under the new headers it is of no effect
+    with suppress(OSError):  # it is of no effect any more
         (folder / NAME).unlink()
 
 
@@ -87,7 +87,8 @@ def put_back(data: Path, folder: Path) -> int:
     """Undo what a broken-off checkpoint wrote over the live blocks of `data`; answers how many blocks that were.
 
     Nothing is done while another process has the file open (the opening that follows says so), nor if a checkpoint has
-    ended since the blocks were kept. The store must not be open in this process. Raises `OSError`.
+    ended since the blocks were kept, or if they are another file's: headers alone say little, two stores may have the
+    same. The store must not be open in this process. Raises `OSError`.
     """
     (folder / _PARTIAL).unlink(missing_ok=True)
     if not (folder / NAME).exists():
@@ -115,11 +116,11 @@ def _changed(descriptor: int, folder: Path) -> list[tuple[int, bytes]]:
         kept = (folder / NAME).read_bytes()
     except FileNotFoundError:
         return []
-    body, at = kept[:-_DIGEST_BYTES], len(_MAGIC) + 2 * _NUMBER_BYTES
+    body, at = kept[:-_DIGEST_BYTES], len(_MAGIC) + 4 * _NUMBER_BYTES
     if not kept.startswith(_MAGIC) or hashlib.sha256(body).digest() != kept[-_DIGEST_BYTES:]:
         return []  # damaged, or of another version
-    block_bytes, count = _number(body, len(_MAGIC)), _number(body, len(_MAGIC) + _NUMBER_BYTES)
-    if os.pread(descriptor, _HEADERS_BYTES, 0) != body[at : at + _HEADERS_BYTES]:
+    device, inode, block_bytes, count = (_number(body, start) for start in range(len(_MAGIC), at, _NUMBER_BYTES))
+    if (device, inode) != _file(descriptor) or os.pread(descriptor, _HEADERS_BYTES, 0) != body[at:][:_HEADERS_BYTES]:
         return []
     changed = []
     for place in range(count):
@@ -147,6 +148,12 @@ def _write(descriptor: int, data: bytes, start: int | None = None) -> None:
         written = os.write(descriptor, left) if start is None else os.pwrite(descriptor, left, start)
         left = left[written:]
         start = None if start is None else start + written
+
+
+def _file(descriptor: int) -> tuple[int, int]:
+    """Which file it is, whatever its name."""
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino
 
 
 def _numbers(*numbers: int) -> bytes:

@@ -21,6 +21,7 @@ import duckdb
 
 from visavis.errors import Conflict, StoreError, StoreUnwritable, VisavisError
 from visavis.model import Progress
+from visavis.store import double_write
 from visavis.store.backup import check_manifest, drop_manifest, opened_backup, verify_backup
 from visavis.store.copying import keep_permissions, remove_database
 from visavis.store.database import duckdb_errors, wal_path
@@ -30,7 +31,7 @@ from visavis.store.owner import Owner, in_use, read_owner, real_path, side_folde
 from visavis.store.store import COMPACTING, RESTORING, make_side_folder, read_mark
 from visavis.store.sync import sync
 
-STATE = ("high-water", "base")
+STATE = ("high-water", "base", double_write.NAME)
 """What the side folder holds of a store's contents, beside scratch. Keys, locks and rejected rows stay."""
 _SPARE_BYTES = 16 << 20
 
@@ -203,15 +204,17 @@ def _move_aside(data: Path, folder: Path) -> Path | None:
     beside = side_folder(aside / data.name)
     for made in (aside.parent, aside, beside):
         made.mkdir(mode=0o700, exist_ok=True)
-    if (folder / "high-water").exists():
-        # A copy: while there is no file, this one says that there was a store.
-        shutil.copy(folder / "high-water", beside)
+    # A copy: while there is no file, the one says that there was a store; the store needs the other where it lies.
+    for name in ("high-water", double_write.NAME):
+        if (folder / name).exists():
+            shutil.copy(folder / name, beside)
     if (folder / "base").exists():
         (folder / "base").rename(beside / "base")
     for path in moving:
         path.rename(aside / path.name)
         for synced in (aside, data.parent):
             sync(synced)
+    (folder / double_write.NAME).unlink(missing_ok=True)
     for synced in (beside, aside, aside.parent, folder, data.parent):
         sync(synced)
     return aside / data.name if data in moving else None
