@@ -215,3 +215,12 @@ def test_every_view_can_be_read_by_plain_duckdb(path: Path, plain_settings: Sett
             "SELECT customer_id, interactions, may_personalize FROM customer_profiles ORDER BY ALL"
         ).fetchall()
         assert profiles == [("ann", 3, False), ("bob", 2, True)]
+
+
+def test_asking_for_an_open_store_does_not_give_up_its_lock(path: Path, plain_settings: Settings) -> None:
+    opening = "import duckdb, sys; duckdb.connect(sys.argv[1])"
+    with Store.open(path, plain_settings):
+        with pytest.raises(StoreInUse):
+            Store.open(path, plain_settings)
+        other = subprocess.run([sys.executable, "-c", opening, str(path)], capture_output=True, text=True, check=False)
+    assert "lock" in other.stderr

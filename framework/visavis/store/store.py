@@ -77,8 +77,10 @@ class Store:
                 reason="NOT_A_STORE",
                 metadata={"path": str(path)},
             )
-        # Before the side folder is made: none is left beside a file that is no store.
-        check_file(path)
+        # Before the side folder is made: none is left beside a file that is no store. Not while somebody has the store,
+        # who may be this process: closing the file, which this does, would give up DuckDB's lock on it.
+        if read_owner(side_folder(path)) is None:
+            check_file(path)
         folder = make_side_folder(path)
         owner = Owner.acquire(folder, data=path, purpose=purpose)
         made = not path.exists()
