@@ -1,13 +1,15 @@
-"""RecommendationService. One customer or item is answered on the event loop; a batch in a thread, and so is what has
-filters, because a filter that was not asked lately reads the whole catalogue."""
+"""RecommendationService. One customer or item is answered on the event loop, together with others that ask meanwhile; a
+batch in a thread, and so is what has filters, because a filter that was not asked lately reads the whole catalogue."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from visavis.api.v1 import recommendation_service_pb2 as pb
 from visavis.api.v1.recommendation_service_pb2_grpc import RecommendationServiceServicer
 from visavis.model import CustomerRef
+from visavis.rpc.company import Company, apart
 from visavis.rpc.convert import filter_from_proto, invalid, ref_from_proto
 from visavis.rpc.convert_answers import similar_to_proto
 from visavis.rpc.servicers.context import Shared
@@ -19,13 +21,14 @@ class RecommendationServicer(RecommendationServiceServicer):
     def __init__(self, shared: Shared) -> None:
         self._room = shared.engine.customize
         self._work = shared.work
+        self._company = Company(self._each)
 
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> bytes:  # noqa: N802
         """The bytes of a `RecommendResponse`."""
-        customers, options = [ref_from_proto(request.customer, "customer")], _options(request)
+        customer, options = ref_from_proto(request.customer, "customer"), _options(request)
         if request.filters:
-            return await self._work.call(self._encoded, customers, options)
-        return self._encoded(customers, options)
+            return await self._work.call(self._encoded, [customer], options)
+        return await self._company.ask(customer, options)
 
     async def BatchRecommend(self, request: pb.BatchRecommendRequest, context: Any) -> bytes:  # noqa: N802
         """The bytes of a `BatchRecommendResponse`."""
@@ -38,8 +41,11 @@ class RecommendationServicer(RecommendationServiceServicer):
 
         return await self._work.call(answer)
 
-    def _encoded(self, customers: list[CustomerRef], options: dict[str, Any]) -> bytes:
+    def _encoded(self, customers: Sequence[CustomerRef], options: dict[str, Any]) -> bytes:
         return self._room.answer(customers, **options).wire()
+
+    def _each(self, customers: Sequence[CustomerRef], options: dict[str, Any]) -> list[bytes]:
+        return apart(self._encoded(customers, options))
 
     async def ListSimilarItems(  # noqa: N802
         self, request: pb.ListSimilarItemsRequest, context: Any
