@@ -35,7 +35,9 @@ _REFUSED_CONNECTIONS = 2
 @contextmanager
 def live_shop(folder: Path, *, listen: str = "127.0.0.1:0") -> Iterator[dict[str, str]]:
     """Serve the conversation's shop from a new store in `folder`; what a client needs, as environment variables."""
-    settings = load_settings({"data": str(folder / "shop.duckdb"), "linger_ms": 0}, environ={})
+    # Not refreshed: what is recorded in a conversation would change what is recommended, sooner or later.
+    overrides = {"data": str(folder / "shop.duckdb"), "linger_ms": 0, "refresh_ms": 0}
+    settings = load_settings(overrides, environ={})
     ca, certificate, private_key = make_certificates(folder)
     keys, key = make_key(folder)
     with visavis.open(folder / "shop.duckdb", settings=settings) as engine:

@@ -41,7 +41,7 @@ ASK = recommendation_pb.RecommendRequest(customer={"customer_id": CUSTOMER}).Ser
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     path = make_store(tmp_path_factory.mktemp("hostile"), customers=40, items=40, days=60, seed=1)
-    with visavis.open(path, linger_ms=0) as engine:
+    with visavis.open(path, linger_ms=0, refresh_ms=0) as engine:
         yield engine
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from visavis.rpc.work import Work
 from visavis.store.room import check_room
 from visavis.store.source_files import plain_name
 
+_LAST_LOOK_S = 0.05
 _BUFFER_BYTES = 1 << 20
 
 
@@ -48,6 +50,8 @@ class Upload:
         complete = False
         try:
             await self._write(requests)
+            # A caller that goes away looks like one that has come to the end, until gRPC ends this call.
+            await asyncio.sleep(_LAST_LOOK_S)
             complete = True
         except OSError as error:
             raise _unwritable(self._folder.parent, error) from None
