@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -83,10 +84,13 @@ def smallest() -> dict[str, Any]:
     ("options", "field"),
     [
         ({"items": np.ones((1, 1), np.int32)}, "items"),
-        ({"by": np.ones((1, 1), np.int8)}, "items"),
+        ({"by": np.ones((1, 1), np.int8)}, "by"),
         ({"by": np.ones((1, 2), np.int8)}, "items"),
-        ({"template": np.ones(1, np.int32)}, "items"),
+        ({"template": np.ones(1, np.int32)}, "by"),
         ({"cause": np.ones(1, np.int32)}, "items"),
+        ({"label_starts": np.array([-1])}, "items"),
+        ({"label_starts": np.array([3])}, "items"),
+        ({"labels": np.array([1, 0, 0, 0, 9, 0, 0, 0, 97, 65], np.uint8)}, "items"),
         ({"starts": np.zeros(3, np.int64)}, "starts"),
         ({"amount": np.ones(2)}, "amount"),
     ],
@@ -96,3 +100,36 @@ def test_what_is_wrong_is_named(options: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         kernels.encode_lists(**(smallest() | options))
     assert caught.value.violations[0].field == field
+
+
+def test_labels_may_be_replaced_while_lists_are_written() -> None:
+    """Every item bears the old name or the new one, whole; what is measured is what is written."""
+    n = 20_000
+    labels = [("a", "A"), ("b", "B" * 300)]
+    blob, places = Labels(labels).view
+    starts, stop = places.copy(), threading.Event()
+    columns = smallest() | {
+        "items": np.zeros((1, n), np.int32), "scores": np.ones((1, n)), "by": np.zeros((1, n), np.int8),
+        "starts": np.arange(n + 1), "template": np.zeros(n, np.int32), "cause": np.zeros(n, np.int32),
+        "amount": np.ones(n), "labels": blob, "label_starts": starts,
+    }  # fmt: skip
+    kernels.encode_lists(**columns)
+
+    def replace() -> None:
+        while not stop.is_set():
+            starts[0] = places[1]
+            starts[0] = places[0]
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    found = set()
+    try:
+        for _ in range(10):
+            message = pb.BatchRecommendResponse.FromString(kernels.encode_lists(**columns).tobytes())
+            for item in message.recommendations[0].items:
+                found.add((item.item_id, item.name))
+                found.update((reason.item_id, reason.item_name) for reason in item.reasons)
+    finally:
+        stop.set()
+        writer.join()
+    assert found <= set(labels)

@@ -7,6 +7,9 @@ compares the two.
 
 Texts come as UTF-8 in one array of bytes each, with places to cut it at. A label is an item's id and name: two
 little-endian uint32 that say how long each is, then the id, then the name.
+
+A label may be replaced while a call runs: its new bytes are put elsewhere, then the place where it begins is changed.
+So each place is read once, before anything is measured, and what is measured is what is written.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ def encode_lists(
     `names[name_starts[s]:name_starts[s+1]]`. The reasons of place p of list r are those from `starts[r · n + p]` to
     the next start: `template`, `cause` (an item or −1) and `amount`. Template t is cut out of `words` at
     `cuts[first_cut[t]:first_cut[t+1]]`: its kind, then the pieces of its text, between which the name of the cause
-    stands. The label of item i begins at `labels[label_starts[i]]`.
+    stands. The label of item i begins at `labels[label_starts[i]]`; `label_starts` may change meanwhile, `labels` not.
     """
     head_cuts = _check.array("head_starts", head_starts, np.int64)
     codes = _check.array("items", items, np.int32, ndim=2, length=len(head_cuts) - 1)
@@ -57,19 +60,23 @@ def encode_lists(
     amounts = _check.array("amount", amount, np.float64, length=len(used))
     if not codes.shape == values.shape == numbers.shape:
         _check.refuse("items", "must have the shape of scores and of by")
+    blob, places = _check.array("labels", labels, np.uint8), _check.array("label_starts", label_starts, np.int64)
+    item_labels, cause_labels = np.empty((codes.size, 3), np.int64), np.empty((len(causes), 3), np.int64)
+    if not (_locate(codes.ravel(), blob, places, item_labels) and _locate(causes, blob, places, cause_labels)):
+        _check.refuse("items", "or cause hold a number that has no label")
     arguments = (
         _check.array("heads", heads, np.uint8), head_cuts, codes, values.view(np.int64), numbers,
         _check.array("names", names, np.uint8), _check.array("name_starts", name_starts, np.int64),
-        begins, used, causes, amounts.view(np.int64),
+        begins, used, amounts.view(np.int64),
         _check.array("words", words, np.uint8), _check.array("cuts", cuts, np.int64),
         _check.array("first_cut", first_cut, np.int64),
-        _check.array("labels", labels, np.uint8), _check.array("label_starts", label_starts, np.int64),
+        blob, item_labels, cause_labels,
     )  # fmt: skip
     item_sizes, reason_sizes = np.empty(codes.size, np.int64), np.empty(len(used), np.int64)
     list_sizes = np.empty(len(codes), np.int64)
     size = _measure(*arguments, item_sizes, reason_sizes, list_sizes)
     if size < 0:
-        _check.refuse("items", "or by, template or cause hold a number that has no label, name or text")
+        _check.refuse("by", "or template hold a number that has no name or text")
     out = np.empty(size, np.uint8)
     _write(*arguments, item_sizes, reason_sizes, list_sizes, out)
     return out
@@ -105,6 +112,29 @@ def _text_size(cuts: NDArray[np.int64], first: int, last: int, name_size: int) -
 
 
 @serial
+def _locate(
+    codes: NDArray[np.int32], labels: Bytes, label_starts: NDArray[np.int64], places: NDArray[np.int64]
+) -> bool:
+    """Where in `labels` the id begins, the name begins and the name ends; false where there is no such label."""
+    for row in range(len(codes)):
+        code = codes[row]
+        if code < 0:
+            places[row] = 0
+            continue
+        if code >= len(label_starts):
+            return False
+        label = label_starts[code]  # once: the next look may find another
+        if not 0 <= label <= len(labels) - 8:
+            return False
+        middle = label + 8 + _uint32(labels, label)
+        end = middle + _uint32(labels, label + 4)
+        if end > len(labels):
+            return False
+        places[row, 0], places[row, 1], places[row, 2] = label + 8, middle, end
+    return True
+
+
+@serial
 def _measure(
     heads: Bytes,
     head_starts: NDArray[np.int64],
@@ -115,13 +145,13 @@ def _measure(
     name_starts: NDArray[np.int64],
     starts: NDArray[np.int64],
     template: NDArray[np.int32],
-    cause: NDArray[np.int32],
     amount: NDArray[np.int64],
     words: Bytes,
     cuts: NDArray[np.int64],
     first_cut: NDArray[np.int64],
     labels: Bytes,
-    label_starts: NDArray[np.int64],
+    item_labels: NDArray[np.int64],
+    cause_labels: NDArray[np.int64],
     item_sizes: NDArray[np.int64],
     reason_sizes: NDArray[np.int64],
     list_sizes: NDArray[np.int64],
@@ -131,28 +161,25 @@ def _measure(
     for row in range(len(items)):
         list_size = head_starts[row + 1] - head_starts[row]
         for place in range(items.shape[1]):
-            item = items[row, place]
-            if item < 0:
+            if items[row, place] < 0:
                 break
             scorer = by[row, place]
-            if item >= len(label_starts) or not 0 <= scorer < len(name_starts) - 1:
+            if not 0 <= scorer < len(name_starts) - 1:
                 return -1
-            label = label_starts[item]
-            size = _field_size(_uint32(labels, label)) + _field_size(_uint32(labels, label + 4))
+            which = row * items.shape[1] + place
+            label, middle, end = item_labels[which, 0], item_labels[which, 1], item_labels[which, 2]
+            size = _field_size(middle - label) + _field_size(end - middle)
             size += 1 + _varint_size(place + 1) + _field_size(name_starts[scorer + 1] - name_starts[scorer])
             if scores[row, place]:
                 size += 9
-            which = row * items.shape[1] + place
             for reason in range(starts[which], starts[which + 1]):
-                if not 0 <= template[reason] < len(first_cut) - 1 or cause[reason] >= len(label_starts):
+                if not 0 <= template[reason] < len(first_cut) - 1:
                     return -1
                 first, last = first_cut[template[reason]], first_cut[template[reason] + 1]
-                reason_size, name_size = _field_size(cuts[first + 1] - cuts[first]), 0
-                if cause[reason] >= 0:
-                    label = label_starts[cause[reason]]
-                    name_size = _uint32(labels, label + 4)
-                    reason_size += _field_size(_uint32(labels, label)) + _field_size(name_size)
-                reason_size += _field_size(_text_size(cuts, first, last, name_size))
+                label, middle, end = cause_labels[reason, 0], cause_labels[reason, 1], cause_labels[reason, 2]
+                reason_size = _field_size(cuts[first + 1] - cuts[first])
+                reason_size += _field_size(middle - label) + _field_size(end - middle)
+                reason_size += _field_size(_text_size(cuts, first, last, end - middle))
                 if amount[reason]:
                     reason_size += 9
                 reason_sizes[reason] = reason_size
@@ -213,13 +240,13 @@ def _write(
     name_starts: NDArray[np.int64],
     starts: NDArray[np.int64],
     template: NDArray[np.int32],
-    cause: NDArray[np.int32],
     amount: NDArray[np.int64],
     words: Bytes,
     cuts: NDArray[np.int64],
     first_cut: NDArray[np.int64],
     labels: Bytes,
-    label_starts: NDArray[np.int64],
+    item_labels: NDArray[np.int64],
+    cause_labels: NDArray[np.int64],
     item_sizes: NDArray[np.int64],
     reason_sizes: NDArray[np.int64],
     list_sizes: NDArray[np.int64],
@@ -231,16 +258,15 @@ def _write(
         at = _put_varint(out, at + 1, list_sizes[row])
         at = _put_bytes(out, at, heads, head_starts[row], head_starts[row + 1])
         for place in range(items.shape[1]):
-            item = items[row, place]
-            if item < 0:
+            if items[row, place] < 0:
                 break
             which = row * items.shape[1] + place
             out[at] = 0x3A  # Recommendation.items
             at = _put_varint(out, at + 1, item_sizes[which])
-            label, scorer = label_starts[item], by[row, place]
-            middle = label + 8 + _uint32(labels, label)
-            at = _put_text(out, at, 0x0A, labels, label + 8, middle)  # item_id
-            at = _put_text(out, at, 0x12, labels, middle, middle + _uint32(labels, label + 4))  # name
+            label, middle, end = item_labels[which, 0], item_labels[which, 1], item_labels[which, 2]
+            scorer = by[row, place]
+            at = _put_text(out, at, 0x0A, labels, label, middle)  # item_id
+            at = _put_text(out, at, 0x12, labels, middle, end)  # name
             out[at] = 0x18  # rank
             at = _put_varint(out, at + 1, place + 1)
             at = _put_double(out, at, 0x21, scores[row, place])
@@ -250,11 +276,7 @@ def _write(
                 at = _put_varint(out, at + 1, reason_sizes[reason])
                 first, last = first_cut[template[reason]], first_cut[template[reason] + 1]
                 at = _put_text(out, at, 0x0A, words, cuts[first], cuts[first + 1])  # kind
-                label, middle, end = 0, 0, 0
-                if cause[reason] >= 0:
-                    label = label_starts[cause[reason]]
-                    middle = label + 8 + _uint32(labels, label)
-                    end = middle + _uint32(labels, label + 4)
+                label, middle, end = cause_labels[reason, 0], cause_labels[reason, 1], cause_labels[reason, 2]
                 size = _text_size(cuts, first, last, end - middle)
                 if size:
                     out[at] = 0x12  # text
@@ -264,9 +286,8 @@ def _write(
                         at = _put_bytes(out, at, labels, middle, end)
                         at = _put_bytes(out, at, words, cuts[cut], cuts[cut + 1])
                 at = _put_double(out, at, 0x19, amount[reason])
-                if cause[reason] >= 0:
-                    at = _put_text(out, at, 0x22, labels, label + 8, middle)  # item_id
-                    at = _put_text(out, at, 0x2A, labels, middle, end)  # item_name
+                at = _put_text(out, at, 0x22, labels, label, middle)  # item_id
+                at = _put_text(out, at, 0x2A, labels, middle, end)  # item_name
 
 
 __all__ = ["encode_lists"]

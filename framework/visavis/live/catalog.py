@@ -124,21 +124,21 @@ class Catalog:
         if not self._pending:
             return  # most transactions meet known items only, and what was made of the whole catalogue stays good
         self.ids.commit_texts()
-        for code in sorted(self._pending):
-            row, first = self._pending[code]
-            self._group.set(code, self._group_code(row.group_id))
-            self._price.set(code, _price(row))
-            self._available.set(code, row.available)
-            if code < len(self._rows):
-                self._rows[code] = row
-            else:
-                self._first_seen.set(code, first)
-                self._parsed.append(None)
-                self._rows.append(row)
-        with self._labelling:
-            if self._labels is not None:
-                for code in sorted(self._pending):
-                    self._labels.put(code, self._rows[code].item_id, self.name(code))
+        with self._labelling:  # whoever makes the labels meanwhile would miss some of these
+            for code in sorted(self._pending):
+                row, first = self._pending[code]
+                if self._labels is not None:
+                    # Before the row: whoever finds a new item can write what it is called.
+                    self._labels.put(code, row.item_id, row.name or row.item_id)
+                self._group.set(code, self._group_code(row.group_id))
+                self._price.set(code, _price(row))
+                self._available.set(code, row.available)
+                if code < len(self._rows):
+                    self._rows[code] = row
+                else:
+                    self._first_seen.set(code, first)
+                    self._parsed.append(None)
+                    self._rows.append(row)
         self._pending = {}
         # Before the codes: whoever finds a new one is not given a whole catalogue that lacks it.
         self._version += 1

@@ -14,13 +14,15 @@ Bytes = NDArray[np.uint8]
 class Labels:
     """A label is an item's id and name, behind two little-endian uint32 that say how long each is.
 
-    Written under a lock, read without: a label never changes where it stands. A new one goes behind all others, and
-    one number, where it begins, leads from the item to it. What is grown is a copy.
+    Written under a lock, read without: no byte of a label ever changes where it stands. A new one goes behind all
+    others, and one number, where it begins, leads from the item to it. That number changes while others read: read it
+    once. What is grown is a copy.
     """
 
     def __init__(self, labels: Iterable[tuple[str, str]] = ()) -> None:
         """Id and name of each item, by code."""
         self._lock = threading.Lock()
+        self._starts: NDArray[np.int64]
         self._view: tuple[Bytes, NDArray[np.int64]]
         self._count, self._used = 0, 0
         self._place([_encoded(*label) for label in labels])
@@ -34,16 +36,17 @@ class Labels:
         """The label of an item, the next one or one that is there."""
         label = _encoded(item_id, name)
         with self._lock:
-            labels, starts = self._view
             if code < self._count and self._label(code) == label:
                 return
-            if code >= len(starts) or self._used + len(label) > len(labels):
+            if code >= len(self._starts) or self._used + len(label) > len(self._view[0]):
                 self._place([self._label(known) for known in range(self._count)], spare=len(label))
-                labels, starts = self._view
+            labels = self._view[0]
             labels[self._used : self._used + len(label)] = np.frombuffer(label, dtype=np.uint8)
-            starts[code] = self._used
+            self._starts[code] = self._used
             self._used += len(label)
-            self._count = max(self._count, code + 1)
+            if code == self._count:
+                self._count += 1
+                self._view = (labels, self._starts[: self._count])
 
     def _label(self, code: int) -> bytes:
         labels, starts = self._view
@@ -57,9 +60,9 @@ class Labels:
         self._count, self._used = len(labels), int(ends[-1]) if labels else 0
         memory = np.empty(2 * self._used + spare + 64, dtype=np.uint8)
         memory[: self._used] = np.frombuffer(b"".join(labels), dtype=np.uint8)
-        starts = np.zeros(2 * self._count + 16, dtype=np.int64)
-        starts[1 : self._count] = ends[:-1]
-        self._view = (memory, starts)
+        self._starts = np.zeros(2 * self._count + 16, dtype=np.int64)
+        self._starts[1 : self._count] = ends[:-1]
+        self._view = (memory, self._starts[: self._count])
 
 
 def _encoded(item_id: str, name: str) -> bytes:
