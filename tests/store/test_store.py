@@ -173,6 +173,25 @@ def test_a_closed_store_says_so(path: Path, plain_settings: Settings) -> None:
         store.writer.run(Operation(lambda tx: None))
 
 
+def test_an_empty_store_goes_without_the_rejects_of_another(path: Path, plain_settings: Settings) -> None:
+    folder = path.with_name("shop.duckdb.d")
+    for before, left in (("none", False), ("empty", False), ("full", True)):
+        if before != "none":
+            (folder / "rejects").mkdir(parents=True)
+        if before == "full":
+            (folder / "rejects" / "earlier.csv").write_text("x")
+        store = Store.open(path, plain_settings)
+        if before == "none":
+            (folder / "rejects").mkdir()
+            (folder / "rejects" / "own.csv").write_text("x")
+        (folder / "checkpoint.partial").touch()
+        store.close(keep_empty=False)
+        assert not path.exists()
+        assert folder.exists() == left
+    assert (folder / "rejects" / "earlier.csv").read_text() == "x"
+    assert not (folder / "checkpoint.partial").exists()
+
+
 def test_every_view_can_be_read_by_plain_duckdb(path: Path, plain_settings: Settings) -> None:
     with visavis.open(path, settings=plain_settings) as shop:
         shop.identify.upsert_items([visavis.Item("tea", "Tea"), visavis.Item("milk"), visavis.Item("cup")])

@@ -27,7 +27,7 @@ except ImportError:  # nobody owns a store without it, see owner.py
 
 NAME = "checkpoint"
 """Name of the file in the store's side folder."""
-_PARTIAL = f"{NAME}.partial"
+PARTIAL = f"{NAME}.partial"
 _MAGIC = b"visavis blocks 1"
 _HEADERS_BYTES = 3 * 4096  # the file's own header and two of the database, the one with the higher number in force
 _NUMBER_BYTES = 8
@@ -47,7 +47,7 @@ def keep(cursor: duckdb.DuckDBPyConnection, descriptor: int, folder: Path) -> No
     found = cursor.execute("SELECT block_id FROM pragma_metadata_info() WHERE block_id < ?", [end]).fetchall()
     blocks = [number for (number,) in found]
     digest = hashlib.sha256()
-    growing = folder / _PARTIAL
+    growing = folder / PARTIAL
     with _new_file(growing) as file:
 
         def add(data: bytes) -> None:
@@ -90,7 +90,7 @@ def put_back(data: Path, folder: Path) -> int:
     ended since the blocks were kept, or if they are another file's: headers alone say little, two stores may have the
     same. The store must not be open in this process. Raises `OSError`.
     """
-    (folder / _PARTIAL).unlink(missing_ok=True)
+    (folder / PARTIAL).unlink(missing_ok=True)
     if not (folder / NAME).exists():
         return 0
     descriptor = os.open(data, os.O_RDWR)
@@ -164,4 +164,4 @@ def _number(data: bytes, start: int) -> int:
     return int.from_bytes(data[start : start + _NUMBER_BYTES], "little")
 
 
-__all__ = ["NAME", "broken_off", "forget", "keep", "put_back"]
+__all__ = ["NAME", "PARTIAL", "broken_off", "forget", "keep", "put_back"]

@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import uuid
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -48,6 +48,7 @@ class Store:
         warnings: tuple[str, ...],
         *,
         made: bool = False,
+        had_rejects: bool = False,
     ) -> None:
         self.path = path
         self.folder = side_folder(path)
@@ -60,6 +61,7 @@ class Store:
         """Held by the one compaction that may run."""
         self._high_water = high_water
         self._made = made
+        self._had_rejects = had_rejects
         self.closed = False
 
     @classmethod
@@ -84,6 +86,7 @@ class Store:
         folder = make_side_folder(path)
         owner = Owner.acquire(folder, data=path, purpose=purpose)
         made = not path.exists()
+        had_rejects = (folder / "rejects").exists()
         try:
             for name in SCRATCH:
                 shutil.rmtree(folder / name, ignore_errors=True)
@@ -112,7 +115,7 @@ class Store:
         for warning in warnings:
             log.warning("%s", warning)
         writer = Writer(database, high_water, mark, settings)
-        return cls(path, database, owner, high_water, writer, version, warnings, made=made)
+        return cls(path, database, owner, high_water, writer, version, warnings, made=made, had_rejects=had_rejects)
 
     def cursor(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A cursor for one call in one thread."""
@@ -153,7 +156,7 @@ class Store:
         self.database.close()
         self._high_water.close()
         if self._made and not keep_empty and not self.mark.sequence:
-            _remove_store(self.path, self.folder)
+            _remove_store(self.path, self.folder, keep_rejects=self._had_rejects)
         self.owner.release()
 
     def __enter__(self) -> Self:
@@ -251,11 +254,17 @@ def _remove_leftovers(path: Path) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _remove_store(path: Path, folder: Path) -> None:
-    """Remove a store and what it keeps for itself; what others put beside it, such as keys, stays."""
-    for name in (*SCRATCH, "rejects"):
+def _remove_store(path: Path, folder: Path, *, keep_rejects: bool) -> None:
+    """Remove a store and what it keeps for itself; what others put beside it, such as keys, stays.
+
+    With `keep_rejects`, so do the refused rows, which an earlier store left; an empty folder goes in any case.
+    """
+    if keep_rejects:
+        with suppress(OSError):  # not empty
+            (folder / "rejects").rmdir()
+    for name in SCRATCH if keep_rejects else (*SCRATCH, "rejects"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    ours = {folder / name for name in ("high-water", "owner", "base", double_write.NAME)}
+    ours = {folder / name for name in ("high-water", "owner", "base", double_write.NAME, double_write.PARTIAL)}
     left = (folder / "lock",) if set(folder.iterdir()) <= {*ours, folder / "lock"} else ()
     try:
         # The log before its file: alone, it would be taken for what is left of a store that got lost.
