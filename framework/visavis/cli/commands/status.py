@@ -43,6 +43,8 @@ def _pairs(status: Status, server: str) -> dict[str, object]:
             f"{status.generation}, fitted {status.fitted_at:%Y-%m-%d %H:%M} UTC, "
             f"{status.unfitted_interactions:,} interactions ago"
         )
+    # A fit's own commits hold nothing to learn: after it, there is nothing to refresh to.
+    refreshed = f", refreshed to {status.refreshed_sequence:,}" if status.unfitted_interactions else ""
     return {
         "store": status.path,
         "served at": server or "nowhere",
@@ -52,7 +54,7 @@ def _pairs(status: Status, server: str) -> dict[str, object]:
         "generation": generation,
         "sending": "muted, tests only" if status.muted else "live",
         "file": f"{status.file_bytes:,} bytes, log {status.wal_bytes:,} bytes",
-        "last commit": f"{status.sequence:,}, refreshed to {status.refreshed_sequence:,}",
+        "last commit": f"{status.sequence:,}{refreshed}",
         "version": f"Visavis {status.version}, schema {status.schema_version}, store {status.store_id}",
     }
 
