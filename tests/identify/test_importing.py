@@ -392,7 +392,7 @@ def test_progress_that_raises_ends_the_import(shop: Shop, sales: Path) -> None:
 
 def test_a_disk_about_to_be_full_ends_the_import(shop: Shop, sales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("visavis.store.room.ROOM_BYTES", 1 << 62)
-    with pytest.raises(StoreUnwritable, match="are kept for the store; make room"):
+    with pytest.raises(StoreUnwritable, match="are kept for the store; free some space"):
         shop.load(sales)
     assert shop.select("1") == []
 

@@ -89,6 +89,8 @@ def full_disk(act: str, path: Path) -> None:
     _tried(lambda: ACTS[act](shop, "2-1", target))
     (folder / "ballast").unlink()
     say(end="full")
+    if act == "close":
+        shop = visavis.open(path, linger_ms=0)
     if _tried(lambda: _record(shop, "3-0-0-5", folder)) and act != "record":
         _tried(lambda: ACTS[act](shop, "4-1", target))
     _tried(shop.close)

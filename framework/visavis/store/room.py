@@ -17,7 +17,7 @@ def check_room(folder: Path, wanted: int = 0) -> None:
     if free < ROOM_BYTES + wanted:
         raise StoreUnwritable(
             f"the disk of {folder} has {free >> 20:,} MiB left, and {ROOM_BYTES >> 20} MiB are kept for the store; "
-            "make room there, then try again",
+            "free some space there and try again",
             metadata={"path": str(folder)},
         )
 
