@@ -208,7 +208,9 @@ def test_a_file_that_would_fill_the_disk_is_refused(
     file.write_bytes(b"a\n")
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=256 << 20))
-    with pytest.raises(StoreUnwritable, match="has 256 MiB left, and 256 MiB are kept for the store; free some space there"):
+    with pytest.raises(
+        StoreUnwritable, match="has 256 MiB left, and 256 MiB are kept for the store; free some space there"
+    ):
         client.identify.import_file(file)
     assert not shop.seen
     until(lambda: not scratch(shop, "uploads"))

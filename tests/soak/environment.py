@@ -157,6 +157,9 @@ def _serve_twice(path: Path, number: int) -> Found:
             told = done.stderr.strip()
             problems += _not_one_line(done, f"in use by process {serving[0].pid}" if serving else "")
     for one in serving:
+        # Told to stop before it serves, it would end like any other process.
+        assert one.stdout is not None
+        one.stdout.readline()
         one.send_signal(signal.SIGTERM)
         if (code := _ended(one).returncode) != 0:
             problems.append(f"the winner ended with {code}")

@@ -90,8 +90,8 @@ class Upload:
 
 def _unwritable(folder: Path, error: OSError) -> StoreUnwritable:
     return StoreUnwritable(
-        f"the file could not be kept in {folder}: {error.strerror}; free some space, or give the server the right to write "
-        "there",
+        f"the file could not be kept in {folder}: {error.strerror}; free some space, or give the server the right to "
+        "write there",
         metadata={"path": str(folder)},
     )
 
