@@ -21,7 +21,7 @@ FRAMEWORK, PLUGINS = ROOT / "framework" / "visavis", ROOT / "plugins" / "visavis
 LONGEST = 400
 
 LAYERS = (
-    {"errors", "model", "upkeep", "config", "money", "_version"},
+    {"errors", "model", "upkeep", "evaluation", "config", "money", "_version"},
     {"kernels", "history", "plugin"},
     {"store"},
     {"live"},

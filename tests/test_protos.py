@@ -33,6 +33,7 @@ GENERATED = ROOT / "framework" / "visavis" / "api" / "v1"
 
 # Calls that change nothing that a repeat could change twice.
 READS = {
+    "Evaluate",
     "CreateBackup", "CreateSnapshot", "GetItem", "GetProfile", "GetStatus", "ListItems", "ListPlugins",
     "ListSegmentMembers", "ListSegments", "ListSimilarItems", "Recommend", "BatchRecommend",
 }  # fmt: skip

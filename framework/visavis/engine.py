@@ -28,7 +28,7 @@ class Engine:
         self.live = Live(store, registry)
         self.identify = Identify(store, self.live, settings, registry)
         self.differentiate = Differentiate(self.live)
-        self.customize = Customize(store, self.live, settings)
+        self.customize = Customize(store, self.live, settings, registry)
         self.interact = Interact(store, self.live, self.customize, registry)
         self.refreshing = Refreshing(store, self.live, settings["refresh_ms"] / 1000)
         self.admin = Admin(store, self.live, registry, self.customize, self.refreshing, settings["keep_generations"])

@@ -531,6 +531,11 @@ def text_hashes(data: Array, begins: Array, ends: Array) -> Array:
     return np.array([int.from_bytes(half, "little") for half in halves], np.uint64)
 
 
+def overlaps(indptr: Array, indices: Array, n_columns: int, left: Array, right: Array) -> Array:
+    rows = [set(indices[a:b].tolist()) for a, b in pairwise(indptr)]
+    return np.array([len(rows[a] & rows[b]) for a, b in zip(left, right, strict=True)], np.int64)
+
+
 __all__ = [
     "ItemLayout",
     "adjusted_cosine_top_k",
@@ -549,6 +554,7 @@ __all__ = [
     "last_of_pairs",
     "log_likelihood_top_k",
     "match_returns",
+    "overlaps",
     "pick",
     "place_rows",
     "purchase_totals",

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from visavis.api.v1 import recommendation_service_pb2 as recommendation_pb
 from visavis.config import load_settings
 from visavis.errors import Conflict, FieldViolation, InvalidInput, NotFound
+from visavis.evaluation import Compared, Evaluation, Judged, Measure
 from visavis.model import (
     AttributeFilter,
     Consent,
@@ -374,6 +375,28 @@ class CustomizeRoom:
         options = (n, scorer, tuple(filters), tuple(exclude), available_only, one_per_group)
         self._shop.enter("similar", item_id, *options)
         return SimilarItems(item_id, "Tea", "item_similarity", (SimilarItem("cup", "Cup", 1, 0.5),))
+
+    def evaluate(
+        self,
+        scorers: Sequence[str] = (),
+        *,
+        days: float = 28,
+        end: datetime | None = None,
+        min_buyers: int = 1,
+        most_customers: int = 2_000,
+        seed: int = 1,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Evaluation:
+        self._shop.enter("evaluate", tuple(scorers), days, end, min_buyers, most_customers, seed)
+        self._shop.long("evaluate", progress)
+        measures = (Measure("ndcg", 10, 0.25, 0.01), Measure("coverage", 10, 0.5, None), Measure("mrr", 10, 0.0, 0.0))
+        judged = (
+            Judged("popular_ever", True, "cold", 12, measures, 0.25),
+            Judged("popularity", False, "new_only", 7, (), 0.0),
+        )
+        compared = (Compared("cold", "popularity", "popular_ever", "ndcg", 10, -0.5, -0.75, -0.25, "worse"),)
+        begin = None if end is None else end - timedelta(days=days)
+        return Evaluation(begin, end, 5, 6, 7, seed, judged, compared, {"broken": "no score"}, 1.5)
 
 
 class InteractRoom:

@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
-from tests.rpc.standin import Standin, until
+from tests.rpc.standin import NOON, Standin, until
 
 from visavis.api.v1 import admin_service_pb2 as admin_pb
 from visavis.api.v1 import interaction_service_pb2 as pb
@@ -275,6 +275,20 @@ def test_fit_tells_its_progress(client: Client, shop: Standin) -> None:
     assert (report.failed, report.seconds) == ({"broken": "no score"}, 0.125)
     assert [one.step for one in told][-1] == "fit"
     assert "fit held" in [one.step for one in told]
+
+
+def test_an_evaluation_comes_whole(client: Client, shop: Standin) -> None:
+    told: list[Progress] = []
+    asked: dict[str, Any] = {"days": 7.5, "end": NOON, "min_buyers": 3, "most_customers": 50, "seed": 9}
+    report = client.customize.evaluate(["popularity", "repeat"], **asked, progress=told.append)
+    assert report == shop.customize.evaluate(["popularity", "repeat"], **asked)
+    assert shop.seen[0] == ("evaluate", ("popularity", "repeat"), *asked.values())
+    assert [one.step for one in told][-1] == "evaluate"
+    shop.seen.clear()
+    naive = NOON.replace(tzinfo=None)
+    assert client.customize.evaluate(end=naive).end == NOON
+    assert client.customize.evaluate().begin is None
+    assert [seen[2:] for seen in shop.seen] == [(28.0, NOON, 1, 2_000, 1), (28.0, None, 1, 2_000, 1)]
 
 
 def test_a_repeated_fit_joins_or_is_answered(channel: grpc.Channel, shop: Standin) -> None:

@@ -19,6 +19,7 @@ from visavis.cli.commands import (
     consent,
     demo,
     doctor,
+    evaluate,
     fit,
     import_file,
     keys,
@@ -42,6 +43,7 @@ from visavis.errors import InvalidInput, VisavisError
 COMMANDS = (
     import_file,
     fit,
+    evaluate,
     recommend,
     similar,
     profile,

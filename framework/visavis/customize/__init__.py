@@ -1,22 +1,27 @@
-"""What would suit this one customer: recommendations with reasons, similar items, fitting."""
+"""What would suit this one customer: recommendations with reasons, similar items, fitting, evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from visavis.config import Settings
 from visavis.customize.answers import Answers
+from visavis.customize.evaluation import Asked, evaluate_past
 from visavis.customize.recommending import Recommending, Wanted
+from visavis.evaluation import Evaluation
 from visavis.live import Live
-from visavis.model import AttributeFilter, CustomerRef, Recommendation, SimilarItems
+from visavis.model import AttributeFilter, CustomerRef, Progress, Recommendation, SimilarItems
+from visavis.plugin import Registry
 from visavis.store import Store
 
 
 class Customize:
     """The room of recommendations. Answers come from memory."""
 
-    def __init__(self, store: Store, live: Live, settings: Settings) -> None:
+    def __init__(self, store: Store, live: Live, settings: Settings, registry: Registry) -> None:
+        self._live, self._settings, self._registry = live, settings, registry
         self._recommending = Recommending(store, live, settings)
 
     @property
@@ -134,6 +139,29 @@ class Customize:
         """The `n` items most like one. Raises `NotFound` for an unknown item."""
         wanted = Wanted(n, scorer, _tuple(filters), _tuple(exclude), None, available_only, one_per_group)
         return self._recommending.similar(item_id, wanted)
+
+    def evaluate(
+        self,
+        scorers: Sequence[str] = (),
+        *,
+        days: float = 28,
+        end: datetime | None = None,
+        min_buyers: int = 1,
+        most_customers: int = 2_000,
+        seed: int = 1,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Evaluation:
+        """How well each scorer, fitted on all that came before, would have foretold the purchases of the last `days`.
+
+        `scorers` empty means all there are; baselines come on top. The period ends at `end` (UTC unless it says
+        otherwise), by default with the last purchase. Only items that `min_buyers` customers had bought by then are
+        recommended and foretold. More customers than `most_customers` are a sample, drawn by `seed`. Nothing that is
+        served changes. Raises `NotReady` where there is no past or nothing to foretell, `NotFound` for an unknown
+        scorer, `InvalidInput` for bad fields.
+        """
+        asked = Asked(_tuple(scorers), days, end, min_buyers, most_customers, seed)
+        fallback = self._settings["fallback_scorer"]
+        return evaluate_past(self._live, self._registry, fallback, asked, progress or (lambda _: None))
 
 
 def _tuple(values: Any) -> Any:

@@ -23,6 +23,7 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     picking     pick
     reasons     fold_parts
     wire        encode_lists
+    overlaps    overlaps
     text_hash   text_hashes
 """
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from visavis.kernels.comparing import rows_top_k, similar_items
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
     from visavis.kernels.layout import ItemLayout, item_layout
+    from visavis.kernels.overlaps import overlaps
     from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
     from visavis.kernels.purchases import last_of_pairs, purchase_totals
@@ -74,6 +76,7 @@ _HOMES = {
     "last_of_pairs": "purchases",
     "log_likelihood_top_k": "similarity",
     "match_returns": "returns",
+    "overlaps": "overlaps",
     "pick": "picking",
     "place_rows": "placing",
     "purchase_totals": "purchases",
@@ -120,6 +123,7 @@ __all__ = [
     "last_of_pairs",
     "log_likelihood_top_k",
     "match_returns",
+    "overlaps",
     "pick",
     "place_rows",
     "purchase_totals",

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
 from visavis.errors import Conflict, Unavailable, VisavisError
 from visavis.identify.checks import Violations, check_request_id
 from visavis.model import Progress
+from visavis.rpc.convert import progress_to_proto
 from visavis.rpc.work import Work
 
 T = TypeVar("T")
@@ -157,4 +158,13 @@ class Jobs:
         log.info("job", extra={"fields": fields})
 
 
-__all__ = ["Job", "Jobs", "Report"]
+async def until_reported(
+    job: Job[T], answer: Callable[..., Any], report_to_proto: Callable[[T], Any]
+) -> AsyncGenerator[Any, None]:
+    """What a job tells, and at last its report."""
+    async for progress in job.progress():
+        yield answer(progress=progress_to_proto(progress))
+    yield answer(report=report_to_proto(await job.result()))
+
+
+__all__ = ["Job", "Jobs", "Report", "until_reported"]

@@ -11,7 +11,7 @@ SCOPES: dict[str, str] = {
     "ingest": "record interactions, import files, change items, customers and consents",
     "decide": "ask for recommendations and similar items",
     "read": "read items, profiles, segments, plugins and the status",
-    "admin": "fit, send test messages, copy, back up and compact the store",
+    "admin": "fit, evaluate, send test messages, copy, back up and compact the store",
     "erase": "erase customers (no call needs it yet)",
 }
 """Every scope and what a key with it may do."""
@@ -27,6 +27,7 @@ _BY_SERVICE: dict[str, dict[str, str]] = {
     },
     "CatalogService": {"GetItem": "read", "ListItems": "read", "UpsertItems": "ingest"},
     "CustomerService": {"GetProfile": "read", "SetConsent": "ingest", "UpsertCustomers": "ingest"},
+    "EvaluationService": {"Evaluate": "admin"},
     "InteractionService": {"ImportFile": "ingest", "RecordInteractions": "ingest", "StreamInteractions": "ingest"},
     "MessageService": {"SendTestMessage": "admin"},
     "PluginService": {"ListPlugins": "read"},

@@ -21,6 +21,7 @@ from visavis.api.v1 import (
     admin_service_pb2_grpc,
     catalog_service_pb2_grpc,
     customer_service_pb2_grpc,
+    evaluation_service_pb2_grpc,
     interaction_service_pb2_grpc,
     message_service_pb2_grpc,
     plugin_service_pb2_grpc,
@@ -42,6 +43,7 @@ from visavis.rpc.servicers.admin import AdminServicer
 from visavis.rpc.servicers.catalog import CatalogServicer
 from visavis.rpc.servicers.context import Shared
 from visavis.rpc.servicers.customer import CustomerServicer
+from visavis.rpc.servicers.evaluation import EvaluationServicer
 from visavis.rpc.servicers.interaction import InteractionServicer
 from visavis.rpc.servicers.message import MessageServicer
 from visavis.rpc.servicers.plugin import PluginServicer
@@ -60,6 +62,7 @@ SERVICES: tuple[tuple[str, Callable[[Shared], Any], _Register], ...] = (
     ("AdminService", AdminServicer, admin_service_pb2_grpc.add_AdminServiceServicer_to_server),
     ("CatalogService", CatalogServicer, catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server),
     ("CustomerService", CustomerServicer, customer_service_pb2_grpc.add_CustomerServiceServicer_to_server),
+    ("EvaluationService", EvaluationServicer, evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server),
     ("InteractionService", InteractionServicer, interaction_service_pb2_grpc.add_InteractionServiceServicer_to_server),
     ("MessageService", MessageServicer, message_service_pb2_grpc.add_MessageServiceServicer_to_server),
     ("PluginService", PluginServicer, plugin_service_pb2_grpc.add_PluginServiceServicer_to_server),
@@ -73,7 +76,7 @@ SERVICES: tuple[tuple[str, Callable[[Shared], Any], _Register], ...] = (
 """Every service: its name, what makes our servicer, what registers it."""
 
 PACKAGE = "visavis.api.v1"
-_READING = {"MessageService", "PluginService", "RecommendationService", "SegmentService"}
+_READING = {"EvaluationService", "MessageService", "PluginService", "RecommendationService", "SegmentService"}
 """Services that go on when the store takes no more writes."""
 
 _add_health: _Register = health_pb2_grpc.add_HealthServicer_to_server

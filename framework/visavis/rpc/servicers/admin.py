@@ -20,7 +20,7 @@ from visavis.rpc.convert_answers import (
     snapshot_to_proto,
     status_to_proto,
 )
-from visavis.rpc.jobs import Job
+from visavis.rpc.jobs import until_reported
 from visavis.rpc.servicers.context import Shared
 from visavis.upkeep import Backup, Snapshot
 
@@ -36,7 +36,7 @@ class AdminServicer(AdminServiceServicer):
     async def Fit(self, request: pb.FitRequest, context: Any) -> AsyncIterator[pb.FitResponse]:  # noqa: N802
         start, fit = self._shared.jobs.start, self._room.fit
         job = start("Fit", lambda tell: fit(progress=tell), request_id=request.request_id)
-        async with aclosing(_until_reported(job, pb.FitResponse, fit_report_to_proto)) as answers:
+        async with aclosing(until_reported(job, pb.FitResponse, fit_report_to_proto)) as answers:
             async for answer in answers:
                 yield answer
 
@@ -68,7 +68,7 @@ class AdminServicer(AdminServiceServicer):
         job = self._shared.jobs.start(
             "CompactStore", lambda tell: self._room.compact(progress=tell), request_id=request.request_id
         )
-        async with aclosing(_until_reported(job, pb.CompactStoreResponse, compaction_to_proto)) as answers:
+        async with aclosing(until_reported(job, pb.CompactStoreResponse, compaction_to_proto)) as answers:
             async for answer in answers:
                 yield answer
 
@@ -94,15 +94,6 @@ class AdminServicer(AdminServiceServicer):
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:  # noqa: N802
         return status_to_proto(await self._shared.work.call(self._room.status))
-
-
-async def _until_reported(
-    job: Job[T], answer: Callable[..., Any], report_to_proto: Callable[[T], Any]
-) -> AsyncGenerator[Any, None]:
-    """What a job tells, and at last its report."""
-    async for progress in job.progress():
-        yield answer(progress=progress_to_proto(progress))
-    yield answer(report=report_to_proto(await job.result()))
 
 
 __all__ = ["AdminServicer"]

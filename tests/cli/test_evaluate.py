@@ -1,0 +1,74 @@
+"""`visavis evaluate`: tables, words and JSON, on a store and on two files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Command
+
+
+def _sales(path: Path, first: int, days: int) -> Path:
+    lines = [
+        f"c{customer},i{customer % 7},2026-01-{day:02}"
+        for day in range(first, first + days)
+        for customer in range(day % 3, 30, 3)
+    ]
+    path.write_text("customer,item,date\n" + "\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, run: Command) -> Path:
+    path = tmp_path / "shop.duckdb"
+    assert run("import", _sales(tmp_path / "sales.csv", 1, 25), "--data", path).code == 0
+    return path
+
+
+def test_a_table_and_what_it_says(run: Command, store: Path) -> None:
+    ended = run("evaluate", "repeat", "--days", 7, "--data", store)
+    assert ended.code == 0, ended.err
+    assert "what customers with a past bought (30 customers)" in ended.out
+    header = next(line for line in ended.out.splitlines() if line.startswith("scorer"))
+    assert header.split()[:2] == ["scorer", "NDCG@10"]
+    assert "own_counts*" in ended.out
+    assert "repeat and own_counts: no difference shown" in ended.out
+    assert "fit repeat" in ended.err
+
+
+def test_json(run: Command, store: Path) -> None:
+    ended = run("evaluate", "--days", 7, "--end", "2026-01-25", "--seed", 3, "--format", "json", "--data", store)
+    told = ended.json
+    assert (told["begin"], told["end"]) == ("2026-01-18T00:00:00+00:00", "2026-01-25T00:00:00+00:00")
+    assert told["seed"] == 3
+    assert {line["scorer"] for line in told["judged"]} >= {"popular_ever", "popularity", "repeat", "item_similarity"}
+
+
+def test_a_split_of_ones_own(run: Command, tmp_path: Path) -> None:
+    train, test = _sales(tmp_path / "train.csv", 1, 20), _sales(tmp_path / "test.csv", 21, 5)
+    ended = run("evaluate", "repeat", "--train", train, "--test", test)
+    assert ended.code == 0, ended.err
+    assert "in the test file" in ended.out
+    assert "repeat" in ended.out
+    assert not list(tmp_path.glob("*.duckdb*"))
+    told = run("evaluate", "repeat", "--train", train, "--test", test, "--format", "json").json
+    assert told["begin"] is None
+    # Everybody buys one and the same item again: it is the first of each list.
+    line = next(one for one in told["judged"] if (one["scorer"], one["task"]) == ("repeat", "repeat_allowed"))
+    assert {measure["value"] for measure in line["measures"] if measure["name"] in ("ndcg", "recall", "mrr")} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--train", "a.csv"), "--train and --test go together"),
+        (("--train", "a.csv", "--test", "b.csv", "--end", "2026-01-01"), "give one of them"),
+        (("--end", "soon"), "--end is 'soon'; give a day, as 2026-10-31"),
+        (("nosuch",), "there is no scorer 'nosuch'; known are"),
+        (("--days", "400"), "give fewer days than 400"),
+    ],
+)
+def test_refusals_say_what_to_do(run: Command, store: Path, arguments: tuple[str, ...], words: str) -> None:
+    ended = run("evaluate", *arguments, "--data", store)
+    assert ended.code == 1
+    assert words in ended.err
