@@ -531,15 +531,78 @@ def text_hashes(data: Array, begins: Array, ends: Array) -> Array:
     return np.array([int.from_bytes(half, "little") for half in halves], np.uint64)
 
 
+def gram(indptr: Array, indices: Array, data: Array, n_columns: int, *, threads: int | None = None) -> Array:
+    values, _ = dense(indptr, indices, data, n_columns)
+    return sum_of_outer(values, values)
+
+
+def basket_ages(indptr: Array, basket: Array, counted: Array) -> Array:
+    ages = np.zeros(len(basket), np.int64)
+    for a, b in pairwise(indptr):
+        newest = {int(basket[row]): row for row in range(a, b) if counted[row]}
+        for row in range(a, b):
+            own = newest.get(int(basket[row]), -1)
+            ages[row] = sum(last > (own if own >= row else row) for last in newest.values())
+    return ages
+
+
+def youngest(indptr: Array, item: Array, age: Array, marked: Array, entry_indptr: Array, entry_item: Array) -> Array:
+    found = []
+    for customer in range(len(indptr) - 1):
+        rows = [row for row in range(indptr[customer], indptr[customer + 1]) if marked[row]]
+        for code in entry_item[entry_indptr[customer] : entry_indptr[customer + 1]]:
+            found.append(min([int(age[row]) for row in rows if item[row] == code], default=-1))
+    return np.array(found, np.int64)
+
+
+def linear_top(
+    indptr: Array,
+    items: Array,
+    weights: Array,
+    starts: Array,
+    targets: Array,
+    values: Array,
+    everywhere: Array,
+    exclude_indptr: Array,
+    exclude_items: Array,
+    n: int,
+) -> tuple[Array, Array]:
+    table = _padded(starts, targets, values)
+    return top_n(indptr, items, weights, *table, everywhere, exclude_indptr, exclude_items, n)
+
+
+def linear_scores(
+    indptr: Array, items: Array, weights: Array, starts: Array, targets: Array, values: Array, chosen: Array
+) -> Array:
+    return score_items(indptr, items, weights, *_padded(starts, targets, values), chosen)
+
+
+def linear_parts(
+    indptr: Array, items: Array, weights: Array, starts: Array, targets: Array, values: Array, chosen: Array
+) -> tuple[Array, Array, Array]:
+    return contributions(indptr, items, weights, *_padded(starts, targets, values), chosen)
+
+
+def _padded(starts: Array, targets: Array, values: Array) -> tuple[Array, Array]:
+    """The same values as a neighbour table."""
+    shape = (len(starts) - 1, max([0, *np.diff(starts)]))
+    neighbours, similarities = np.full(shape, -1, np.int32), np.zeros(shape)
+    for row, (first, last) in enumerate(pairwise(starts)):
+        neighbours[row, : last - first], similarities[row, : last - first] = targets[first:last], values[first:last]
+    return neighbours, similarities
+
+
 __all__ = [
     "ItemLayout",
     "adjusted_cosine_top_k",
+    "basket_ages",
     "bm25_top_k",
     "build_csr",
     "contributions",
     "cosine_top_k",
     "encode_lists",
     "fold_parts",
+    "gram",
     "id_set_add",
     "id_set_contains",
     "id_set_new",
@@ -547,6 +610,9 @@ __all__ = [
     "items_of",
     "jaccard_top_k",
     "last_of_pairs",
+    "linear_parts",
+    "linear_scores",
+    "linear_top",
     "log_likelihood_top_k",
     "match_returns",
     "pick",
@@ -561,4 +627,5 @@ __all__ = [
     "tf_idf_top_k",
     "top_n",
     "transpose",
+    "youngest",
 ]

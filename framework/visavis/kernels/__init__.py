@@ -14,6 +14,9 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     comparing   similar_items, rows_top_k: the second step, for all items or for some
     scores      top_n, score_items
     causes      contributions
+    linear      linear_top, linear_scores, linear_parts
+    gram        gram
+    ages        basket_ages, youngest
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
@@ -32,10 +35,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from visavis.kernels.ages import basket_ages, youngest
     from visavis.kernels.causes import contributions
     from visavis.kernels.comparing import rows_top_k, similar_items
+    from visavis.kernels.gram import gram
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
     from visavis.kernels.layout import ItemLayout, item_layout
+    from visavis.kernels.linear import linear_parts, linear_scores, linear_top
     from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
     from visavis.kernels.purchases import last_of_pairs, purchase_totals
@@ -59,12 +65,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "ItemLayout": "layout",
     "adjusted_cosine_top_k": "similarity",
+    "basket_ages": "ages",
     "bm25_top_k": "similarity",
     "build_csr": "sparse",
     "contributions": "causes",
     "cosine_top_k": "similarity",
     "encode_lists": "wire",
     "fold_parts": "reasons",
+    "gram": "gram",
     "id_set_add": "id_set",
     "id_set_contains": "id_set",
     "id_set_new": "id_set",
@@ -72,6 +80,9 @@ _HOMES = {
     "items_of": "rows",
     "jaccard_top_k": "similarity",
     "last_of_pairs": "purchases",
+    "linear_parts": "linear",
+    "linear_scores": "linear",
+    "linear_top": "linear",
     "log_likelihood_top_k": "similarity",
     "match_returns": "returns",
     "pick": "picking",
@@ -86,6 +97,7 @@ _HOMES = {
     "tf_idf_top_k": "similarity",
     "top_n": "scores",
     "transpose": "sparse",
+    "youngest": "ages",
 }
 
 
@@ -105,12 +117,14 @@ def __dir__() -> list[str]:
 __all__ = [
     "ItemLayout",
     "adjusted_cosine_top_k",
+    "basket_ages",
     "bm25_top_k",
     "build_csr",
     "contributions",
     "cosine_top_k",
     "encode_lists",
     "fold_parts",
+    "gram",
     "id_set_add",
     "id_set_contains",
     "id_set_new",
@@ -118,6 +132,9 @@ __all__ = [
     "items_of",
     "jaccard_top_k",
     "last_of_pairs",
+    "linear_parts",
+    "linear_scores",
+    "linear_top",
     "log_likelihood_top_k",
     "match_returns",
     "pick",
@@ -132,4 +149,5 @@ __all__ = [
     "tf_idf_top_k",
     "top_n",
     "transpose",
+    "youngest",
 ]
