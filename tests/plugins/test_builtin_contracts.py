@@ -15,6 +15,7 @@ from visavis_plugins.scorers.ease import Ease
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 from visavis_plugins.scorers.popularity import Popularity
 from visavis_plugins.scorers.repeat import Repeat
+from visavis_plugins.scorers.tifu_knn import TifuKnn
 from visavis_plugins.segmenters.rfm import Rfm
 
 
@@ -65,6 +66,21 @@ class TestEase(ScorerContract):
 class TestEaseWithFewWeights(ScorerContract):
     plugin = Ease
     options: Mapping[str, Any] = {"neighbours": 2, "max_items": 7, "basket_decay": 0.7, "regularization": 1.0}
+
+
+class TestTifuKnn(ScorerContract):
+    plugin = TifuKnn
+
+
+class TestTifuKnnOfFewNeighbours(ScorerContract):
+    plugin = TifuKnn
+    collaborative = True
+    options: Mapping[str, Any] = {"neighbours": 5}
+
+
+class TestTifuKnnOfFewCustomers(ScorerContract):
+    plugin = TifuKnn
+    options: Mapping[str, Any] = {"neighbours": 2, "max_customers": 4, "own_share": 0.7, "groups": 7}
 
 
 class TestRfm(SegmenterContract):
