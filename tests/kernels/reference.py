@@ -534,27 +534,173 @@ def text_hashes(data: Array, begins: Array, ends: Array) -> Array:
 def overlaps(indptr: Array, indices: Array, n_columns: int, left: Array, right: Array) -> Array:
     rows = [set(indices[a:b].tolist()) for a, b in pairwise(indptr)]
     return np.array([len(rows[a] & rows[b]) for a, b in zip(left, right, strict=True)], np.int64)
+def gram(indptr: Array, indices: Array, data: Array, n_columns: int, *, threads: int | None = None) -> Array:
+    values, _ = dense(indptr, indices, data, n_columns)
+    return sum_of_outer(values, values)
+
+
+def basket_ages(indptr: Array, basket: Array, counted: Array) -> Array:
+    ages = np.zeros(len(basket), np.int64)
+    for a, b in pairwise(indptr):
+        newest = {int(basket[row]): row for row in range(a, b) if counted[row]}
+        for row in range(a, b):
+            own = newest.get(int(basket[row]), -1)
+            ages[row] = sum(last > (own if own >= row else row) for last in newest.values())
+    return ages
+
+
+def youngest(indptr: Array, item: Array, age: Array, marked: Array, entry_indptr: Array, entry_item: Array) -> Array:
+    found = []
+    for customer in range(len(indptr) - 1):
+        rows = [row for row in range(indptr[customer], indptr[customer + 1]) if marked[row]]
+        for code in entry_item[entry_indptr[customer] : entry_indptr[customer + 1]]:
+            found.append(min([int(age[row]) for row in rows if item[row] == code], default=-1))
+    return np.array(found, np.int64)
+
+
+def linear_top(
+    indptr: Array,
+    items: Array,
+    weights: Array,
+    starts: Array,
+    targets: Array,
+    values: Array,
+    everywhere: Array,
+    exclude_indptr: Array,
+    exclude_items: Array,
+    n: int,
+) -> tuple[Array, Array]:
+    table = _padded(starts, targets, values)
+    return top_n(indptr, items, weights, *table, everywhere, exclude_indptr, exclude_items, n)
+
+
+def linear_scores(
+    indptr: Array, items: Array, weights: Array, starts: Array, targets: Array, values: Array, chosen: Array
+) -> Array:
+    return score_items(indptr, items, weights, *_padded(starts, targets, values), chosen)
+
+
+def linear_parts(
+    indptr: Array, items: Array, weights: Array, starts: Array, targets: Array, values: Array, chosen: Array
+) -> tuple[Array, Array, Array]:
+    return contributions(indptr, items, weights, *_padded(starts, targets, values), chosen)
+
+
+def habits_of(
+    indptr: Array, item: Array, age: Array, counted: Array, basket_decay: float, group_decay: float, n_groups: int
+) -> tuple[Array, Array, Array, Array]:
+    starts, found = [0], []
+    for a, b in pairwise(indptr):
+        rows = [row for row in range(a, b) if counted[row] and item[row] >= 0]
+        n_baskets = max([-1, *(int(age[row]) for row in rows)]) + 1
+        baskets = [{int(item[row]) for row in rows if age[row] == old} for old in range(n_baskets)][::-1]
+        runs = min(n_baskets, n_groups)
+        sizes = [n_baskets // runs + (group >= runs - n_baskets % runs) for group in range(runs)]
+        values: dict[int, float] = {}
+        times: dict[int, int] = {}
+        number = 0
+        for group, size in enumerate(sizes):
+            for basket in baskets[number : number + size]:
+                fade = basket_decay ** (n_baskets - 1 - number) * group_decay ** (n_groups - 1 - group)
+                for code in basket:
+                    values[code] = values.get(code, 0.0) + fade / (size * runs)
+                    times[code] = times.get(code, 0) + 1
+                number += 1
+        found += [(code, values[code], times[code]) for code in sorted(values)]
+        starts.append(len(found))
+    columns = [np.array([one[place] for one in found]) for place in range(3)]
+    return np.array(starts), columns[0].astype(np.int32), columns[1].astype(float), columns[2].astype(np.int64)
+
+
+class KnownRows(NamedTuple):
+    """Rows, dense, and what is stored of them."""
+
+    values: Array
+    stored: Array
+
+
+def known_rows(indptr: Array, indices: Array, data: Array, n_columns: int) -> KnownRows:
+    return KnownRows(*dense(indptr, indices, data, n_columns))
+
+
+def nearest_means(
+    indptr: Array, indices: Array, data: Array, known: KnownRows, own: Array, k: int
+) -> tuple[Array, Array, Array]:
+    n_columns = known.values.shape[1]
+    rows, own_columns = dense(indptr, indices, data, max([n_columns, *(indices + 1)]))
+    means, held = np.zeros(rows.shape), own_columns
+    for row, line in enumerate(rows):
+        others = [other for other in range(len(known.values)) if other != own[row]]
+        beyond = (line[n_columns:] ** 2).sum()
+        distances = {one: float(((line[:n_columns] - known.values[one]) ** 2).sum() + beyond) for one in others}
+        nearest = sorted(others, key=lambda one: (distances[one], one))[:k]
+        if nearest and own_columns[row].any():
+            means[row, :n_columns] = known.values[nearest].mean(axis=0)
+            held[row, :n_columns] |= known.stored[nearest].any(axis=0)
+    return sparse(means, held)
+
+
+def best_entries(
+    indptr: Array,
+    items: Array,
+    scores: Array,
+    everywhere: Array,
+    exclude_indptr: Array,
+    exclude_items: Array,
+    n: int,
+) -> tuple[Array, Array]:
+    codes, values = np.full((len(indptr) - 1, n), -1, np.int32), np.full((len(indptr) - 1, n), np.nan)
+    for row in range(len(codes)):
+        hidden = set(exclude_items[exclude_indptr[row] : exclude_indptr[row + 1]])
+        entries = [
+            entry
+            for entry in range(indptr[row], indptr[row + 1])
+            if 0 <= items[entry] < len(everywhere) and not everywhere[items[entry]]
+            if items[entry] not in hidden and not np.isnan(scores[entry])
+        ]
+        best = sorted(entries, key=lambda entry: (-scores[entry], items[entry]))[:n]
+        codes[row, : len(best)], values[row, : len(best)] = items[best], scores[best]
+    return codes, values
+
+
+def _padded(starts: Array, targets: Array, values: Array) -> tuple[Array, Array]:
+    """The same values as a neighbour table."""
+    shape = (len(starts) - 1, max([0, *np.diff(starts)]))
+    neighbours, similarities = np.full(shape, -1, np.int32), np.zeros(shape)
+    for row, (first, last) in enumerate(pairwise(starts)):
+        neighbours[row, : last - first], similarities[row, : last - first] = targets[first:last], values[first:last]
+    return neighbours, similarities
 
 
 __all__ = [
     "ItemLayout",
+    "KnownRows",
     "adjusted_cosine_top_k",
+    "basket_ages",
+    "best_entries",
     "bm25_top_k",
     "build_csr",
     "contributions",
     "cosine_top_k",
     "encode_lists",
     "fold_parts",
+    "gram",
+    "habits_of",
     "id_set_add",
     "id_set_contains",
     "id_set_new",
     "item_layout",
     "items_of",
     "jaccard_top_k",
+    "known_rows",
     "last_of_pairs",
+    "linear_parts",
+    "linear_scores",
+    "linear_top",
     "log_likelihood_top_k",
     "match_returns",
     "overlaps",
+    "nearest_means",
     "pick",
     "place_rows",
     "purchase_totals",
@@ -567,4 +713,5 @@ __all__ = [
     "tf_idf_top_k",
     "top_n",
     "transpose",
+    "youngest",
 ]

@@ -11,9 +11,11 @@ import pytest
 from visavis.testing import ChannelContract, NeighbourScorerContract, ScorerContract, SegmenterContract
 from visavis_plugins.channels.console import Console
 from visavis_plugins.channels.file import File
+from visavis_plugins.scorers.ease import Ease
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 from visavis_plugins.scorers.popularity import Popularity
 from visavis_plugins.scorers.repeat import Repeat
+from visavis_plugins.scorers.tifu_knn import TifuKnn
 from visavis_plugins.segmenters.rfm import Rfm
 
 
@@ -54,6 +56,31 @@ class TestItemSimilarityAdjusted(NeighbourScorerContract):
 class TestItemSimilarityAdjustedCoRated(NeighbourScorerContract):
     plugin = ItemSimilarity
     options: Mapping[str, Any] = {"method": "adjusted_cosine_co_rated"}
+
+
+class TestEase(ScorerContract):
+    plugin = Ease
+    collaborative = True
+
+
+class TestEaseWithFewWeights(ScorerContract):
+    plugin = Ease
+    options: Mapping[str, Any] = {"neighbours": 2, "max_items": 7, "basket_decay": 0.7, "regularization": 1.0}
+
+
+class TestTifuKnn(ScorerContract):
+    plugin = TifuKnn
+
+
+class TestTifuKnnOfFewNeighbours(ScorerContract):
+    plugin = TifuKnn
+    collaborative = True
+    options: Mapping[str, Any] = {"neighbours": 5}
+
+
+class TestTifuKnnOfFewCustomers(ScorerContract):
+    plugin = TifuKnn
+    options: Mapping[str, Any] = {"neighbours": 2, "max_customers": 4, "own_share": 0.7, "groups": 7}
 
 
 class TestRfm(SegmenterContract):

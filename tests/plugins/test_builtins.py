@@ -36,6 +36,8 @@ def test_all_are_found_and_healthy(registry: Registry) -> None:
         "popularity": "scorer",
         "repeat": "scorer",
         "item_similarity": "scorer",
+        "ease": "scorer",
+        "tifu_knn": "scorer",
         "rfm": "segmenter",
         "console": "channel",
         "file": "channel",

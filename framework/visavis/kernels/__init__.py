@@ -14,6 +14,12 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     comparing   similar_items, rows_top_k: the second step, for all items or for some
     scores      top_n, score_items
     causes      contributions
+    linear      linear_top, linear_scores, linear_parts
+    gram        gram
+    ages        basket_ages, youngest
+    habits      habits_of
+    nearest     KnownRows, known_rows, nearest_means
+    ranking     best_entries
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
@@ -33,14 +39,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from visavis.kernels.ages import basket_ages, youngest
     from visavis.kernels.causes import contributions
     from visavis.kernels.comparing import rows_top_k, similar_items
+    from visavis.kernels.gram import gram
+    from visavis.kernels.habits import habits_of
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
     from visavis.kernels.layout import ItemLayout, item_layout
     from visavis.kernels.overlaps import overlaps
+    from visavis.kernels.linear import linear_parts, linear_scores, linear_top
+    from visavis.kernels.nearest import KnownRows, known_rows, nearest_means
     from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
     from visavis.kernels.purchases import last_of_pairs, purchase_totals
+    from visavis.kernels.ranking import best_entries
     from visavis.kernels.reasons import fold_parts
     from visavis.kernels.returns import match_returns
     from visavis.kernels.rows import items_of, rows_of
@@ -60,23 +72,33 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ItemLayout": "layout",
+    "KnownRows": "nearest",
     "adjusted_cosine_top_k": "similarity",
+    "basket_ages": "ages",
+    "best_entries": "ranking",
     "bm25_top_k": "similarity",
     "build_csr": "sparse",
     "contributions": "causes",
     "cosine_top_k": "similarity",
     "encode_lists": "wire",
     "fold_parts": "reasons",
+    "gram": "gram",
+    "habits_of": "habits",
     "id_set_add": "id_set",
     "id_set_contains": "id_set",
     "id_set_new": "id_set",
     "item_layout": "layout",
     "items_of": "rows",
     "jaccard_top_k": "similarity",
+    "known_rows": "nearest",
     "last_of_pairs": "purchases",
+    "linear_parts": "linear",
+    "linear_scores": "linear",
+    "linear_top": "linear",
     "log_likelihood_top_k": "similarity",
     "match_returns": "returns",
     "overlaps": "overlaps",
+    "nearest_means": "nearest",
     "pick": "picking",
     "place_rows": "placing",
     "purchase_totals": "purchases",
@@ -89,6 +111,7 @@ _HOMES = {
     "tf_idf_top_k": "similarity",
     "top_n": "scores",
     "transpose": "sparse",
+    "youngest": "ages",
 }
 
 
@@ -107,23 +130,33 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ItemLayout",
+    "KnownRows",
     "adjusted_cosine_top_k",
+    "basket_ages",
+    "best_entries",
     "bm25_top_k",
     "build_csr",
     "contributions",
     "cosine_top_k",
     "encode_lists",
     "fold_parts",
+    "gram",
+    "habits_of",
     "id_set_add",
     "id_set_contains",
     "id_set_new",
     "item_layout",
     "items_of",
     "jaccard_top_k",
+    "known_rows",
     "last_of_pairs",
+    "linear_parts",
+    "linear_scores",
+    "linear_top",
     "log_likelihood_top_k",
     "match_returns",
     "overlaps",
+    "nearest_means",
     "pick",
     "place_rows",
     "purchase_totals",
@@ -136,4 +169,5 @@ __all__ = [
     "tf_idf_top_k",
     "top_n",
     "transpose",
+    "youngest",
 ]

@@ -1,0 +1,72 @@
+"""The best of what was scored, where scores are few and stand in a list for each customer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.kernels import _check
+from visavis.kernels._jit import serial
+
+
+def best_entries(
+    indptr: NDArray[np.int64],
+    items: NDArray[np.int32],
+    scores: NDArray[np.float64],
+    everywhere: NDArray[np.bool_],
+    exclude_indptr: NDArray[np.int64],
+    exclude_items: NDArray[np.int32],
+    n: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """The n best of each customer's entries: `(codes int32 [n_customers, n], scores float64 [n_customers, n])`.
+
+    Customer r's are `items[indptr[r]:indptr[r+1]]`, each item once, with `scores` alongside; NaN: no opinion. Left out
+    are items marked in `everywhere` (bool [n_items]), items beyond it, and customer r's own
+    `exclude_items[exclude_indptr[r]:exclude_indptr[r+1]]`. Best first, ties with the smaller code first, padded with
+    −1 and NaN.
+    """
+    codes = _check.array("items", items, np.int32)
+    values = _check.array("scores", scores, np.float64, length=len(codes))
+    starts = _check.row_starts("indptr", indptr, len(codes))
+    nowhere = _check.array("everywhere", everywhere, np.bool_)
+    unwanted = _check.array("exclude_items", exclude_items, np.int32)
+    unwanted_starts = _check.row_starts("exclude_indptr", exclude_indptr, len(unwanted), n_rows=len(starts) - 1)
+    shape = (len(starts) - 1, _check.count("n", n))
+    best, found = np.full(shape, -1, np.int32), np.full(shape, np.nan)
+    _best_entries(starts, codes, values, nowhere, unwanted_starts, unwanted, best, found)
+    return best, found
+
+
+@serial
+def _best_entries(
+    indptr: NDArray[np.int64],
+    items: NDArray[np.int32],
+    scores: NDArray[np.float64],
+    everywhere: NDArray[np.bool_],
+    exclude_indptr: NDArray[np.int64],
+    exclude_items: NDArray[np.int32],
+    codes: NDArray[np.int32],
+    values: NDArray[np.float64],
+) -> None:
+    n = codes.shape[1]
+    for row in range(len(indptr) - 1):
+        hidden = np.sort(exclude_items[exclude_indptr[row] : exclude_indptr[row + 1]])
+        first, last = indptr[row], indptr[row + 1]
+        # Stable, so that equal scores follow in the order of codes once the entries do.
+        by_code = first + np.argsort(items[first:last], kind="mergesort")
+        order = by_code[np.argsort(-scores[by_code], kind="mergesort")]
+        n_kept = 0
+        for entry in order:
+            item = items[entry]
+            if n_kept == n:
+                break
+            if item < 0 or item >= len(everywhere) or everywhere[item] or np.isnan(scores[entry]):
+                continue
+            place = np.searchsorted(hidden, item)
+            if place < len(hidden) and hidden[place] == item:
+                continue
+            codes[row, n_kept], values[row, n_kept] = item, scores[entry]
+            n_kept += 1
+
+
+__all__ = ["best_entries"]
