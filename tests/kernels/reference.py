@@ -246,20 +246,29 @@ def tastes_of(
     purchase: int,
     skip: int,
     signal: str,
+    time: Array | None = None,
+    half_life_of: Array | None = None,
+    now: int = 0,
 ) -> tuple[Array, Array, Array, Array]:
+    def left(row: int) -> float:
+        half_life = 0.0 if half_life_of is None else half_life_of[kind[row]]
+        if time is None or half_life == 0:
+            return float(weight_of[kind[row]])
+        return float(weight_of[kind[row]] * 0.5 ** min(max(now - int(time[row]), 0) / half_life, 900))
+
     starts, found = [0], []
     for customer in range(len(indptr) - 1):
         rows = range(indptr[customer], indptr[customer + 1])
         for code in sorted({int(item[row]) for row in rows if item[row] >= 0}):
             own = [row for row in rows if item[row] == code]
             gone = {row for row in own if kind[row] == purchase and quantity[row] <= 0}
-            weight = {row: 0.0 if row in gone else float(weight_of[kind[row]]) for row in own}
+            weight = {row: 0.0 if row in gone else left(row) for row in own}
             speaks = [row for row in own if (not np.isnan(rating[row]) if signal == "rating" else weight[row] > 0)]
             skips = [row for row in own if kind[row] == skip]
             bought = {row for row in own if kind[row] == purchase}
             if not speaks or (skips and skips[-1] > speaks[-1]) or (signal != "rating" and bought and bought == gone):
                 continue
-            once = {int(basket[row]): row for row in bought - gone}
+            once = {int(basket[row]): row for row in sorted(bought - gone)}
             summed = sum(weight[row] for row in own if row not in bought) + sum(weight[row] for row in once.values())
             values = {"presence": max(weight.values()), "weight": np.log1p(summed), "rating": rating[speaks[-1]]}
             cause = -1 if signal == "rating" else max(0, *(int(cause_of[kind[row]]) for row in speaks))
@@ -291,12 +300,23 @@ def rows_of(
     return starts, item[rows], kind[rows], time[rows], quantity[rows], rating[rows], basket[rows]
 
 
-def items_of(indptr: Array, item: Array, kind: Array, wanted: Array, n_items: int) -> tuple[Array, Array]:
+def items_of(
+    indptr: Array,
+    item: Array,
+    kind: Array,
+    wanted: Array,
+    n_items: int,
+    time: Array | None = None,
+    after: Array | None = None,
+) -> tuple[Array, Array]:
     marked = {code for code in range(len(wanted)) if wanted[code]}
-    parts = [
-        [code for code, of in zip(item[a:b], kind[a:b], strict=True) if of in marked and 0 <= code < n_items]
-        for a, b in pairwise(indptr)
-    ]
+
+    def counts(row: int) -> bool:
+        if kind[row] not in marked or not 0 <= item[row] < n_items:
+            return False
+        return time is None or after is None or time[row] > after[kind[row]]
+
+    parts = [[item[row] for row in range(a, b) if counts(row)] for a, b in pairwise(indptr)]
     return np.cumsum([0, *map(len, parts)]), np.array([code for part in parts for code in part], np.int32)
 
 

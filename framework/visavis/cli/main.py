@@ -22,6 +22,7 @@ from visavis.cli.commands import (
     fit,
     import_file,
     keys,
+    kinds,
     plugins,
     profile,
     recommend,
@@ -57,6 +58,7 @@ COMMANDS = (
     compact,
     status,
     settings,
+    kinds,
     doctor,
     demo,
 )
