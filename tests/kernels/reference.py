@@ -278,6 +278,18 @@ def tastes_of(
     return np.array(starts), columns[0].astype(np.int32), columns[1].astype(float), columns[2].astype(np.int8)
 
 
+def basket_items(customer: Array, basket: Array, item: Array, chosen: Array) -> tuple[Array, Array]:
+    found: dict[tuple[int, int], set[int]] = {}
+    for owner, number, code, counts in zip(customer, basket, item, chosen, strict=True):
+        if counts and code >= 0:
+            found.setdefault((int(owner), int(number)), set()).add(int(code))
+    # Customers stand in the order of their rows.
+    order = {int(owner): place for place, owner in reversed(list(enumerate(customer)))}
+    baskets = [sorted(found[key]) for key in sorted(found, key=lambda key: (order[key[0]], key[1]))]
+    indptr = np.cumsum([0, *map(len, baskets)])
+    return indptr, np.array([code for one in baskets for code in one], np.int32)
+
+
 def rows_of(
     indptr: Array,
     item: Array,
@@ -554,6 +566,7 @@ def text_hashes(data: Array, begins: Array, ends: Array) -> Array:
 __all__ = [
     "ItemLayout",
     "adjusted_cosine_top_k",
+    "basket_items",
     "bm25_top_k",
     "build_csr",
     "contributions",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from visavis.history import DAY, History
 from visavis.testing import ChannelContract, NeighbourScorerContract, ScorerContract, SegmenterContract
 from visavis_plugins.channels.console import Console
 from visavis_plugins.channels.file import File
+from visavis_plugins.scorers.cross_sell import CrossSell
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 from visavis_plugins.scorers.popularity import Popularity
 from visavis_plugins.scorers.repeat import Repeat
@@ -54,6 +57,24 @@ class TestItemSimilarityAdjusted(NeighbourScorerContract):
 class TestItemSimilarityAdjustedCoRated(NeighbourScorerContract):
     plugin = ItemSimilarity
     options: Mapping[str, Any] = {"method": "adjusted_cosine_co_rated"}
+
+
+class InBaskets(NeighbourScorerContract):
+    """What a customer did within thirty days is one basket: in the plain shop hardly two items share one."""
+
+    def history(self, seed: int = 1) -> History:
+        plain = super().history(seed)
+        return replace(plain, basket=plain.customer * 1000 + plain.time // (30 * DAY))
+
+
+class TestCrossSell(InBaskets):
+    plugin = CrossSell
+    options: Mapping[str, Any] = {"least_ratio": 0, "days": 0}
+
+
+class TestCrossSellOfTheLastDays(InBaskets):
+    plugin = CrossSell
+    options: Mapping[str, Any] = {"least_ratio": 0.5, "neighbours": 3}
 
 
 class TestRfm(SegmenterContract):

@@ -36,6 +36,7 @@ def test_all_are_found_and_healthy(registry: Registry) -> None:
         "popularity": "scorer",
         "repeat": "scorer",
         "item_similarity": "scorer",
+        "cross_sell": "scorer",
         "rfm": "segmenter",
         "console": "channel",
         "file": "channel",

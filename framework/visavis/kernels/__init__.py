@@ -19,6 +19,7 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     placing     place_rows
     purchases   purchase_totals, last_of_pairs
     tastes      tastes_of
+    baskets     basket_items
     rows        rows_of, items_of
     picking     pick
     reasons     fold_parts
@@ -32,6 +33,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from visavis.kernels.baskets import basket_items
     from visavis.kernels.causes import contributions
     from visavis.kernels.comparing import rows_top_k, similar_items
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ItemLayout": "layout",
     "adjusted_cosine_top_k": "similarity",
+    "basket_items": "baskets",
     "bm25_top_k": "similarity",
     "build_csr": "sparse",
     "contributions": "causes",
@@ -105,6 +108,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "ItemLayout",
     "adjusted_cosine_top_k",
+    "basket_items",
     "bm25_top_k",
     "build_csr",
     "contributions",
