@@ -278,6 +278,51 @@ def tastes_of(
     return np.array(starts), columns[0].astype(np.int32), columns[1].astype(float), columns[2].astype(np.int8)
 
 
+def add_rows(
+    indptr: Array,
+    rows: Array,
+    weights: Array,
+    table_indptr: Array,
+    table_items: Array,
+    table_values: Array | None,
+    n_items: int,
+) -> tuple[Array, Array, Array]:
+    ones = np.ones(len(table_items)) if table_values is None else table_values
+    table, has = dense(table_indptr, table_items, ones, n_items)
+    total, met = np.zeros((len(indptr) - 1, n_items)), np.zeros((len(indptr) - 1, n_items), bool)
+    for customer in range(len(total)):
+        for entry in range(indptr[customer], indptr[customer + 1]):
+            if 0 <= rows[entry] < len(table):
+                total[customer] += weights[entry] * table[rows[entry]]
+                met[customer] |= has[rows[entry]]
+    return sparse(total, met)
+
+
+def session_neighbours(
+    indptr: Array,
+    items: Array,
+    weights: Array,
+    index_indptr: Array,
+    index_sessions: Array,
+    candidates: int,
+    k: int,
+) -> tuple[Array, Array, Array, Array]:
+    starts, found = [0], []
+    for first, last in pairwise(indptr):
+        shared: dict[int, list[int]] = {}
+        for place, item in enumerate(items[first:last]):
+            if 0 <= item < len(index_indptr) - 1:
+                for session in index_sessions[index_indptr[item] : index_indptr[item + 1]]:
+                    shared.setdefault(int(session), []).append(place)
+        latest = sorted(shared, reverse=True)[:candidates]
+        alike = {one: sum(float(weights[first + place]) for place in shared[one]) for one in latest}
+        best = sorted(latest, key=lambda one: (-alike[one], -one))[:k]
+        found += [(one, alike[one], sum(1 << place for place in shared[one])) for one in best]
+        starts.append(len(found))
+    columns = [np.array([one[place] for one in found]) for place in range(3)]
+    return np.array(starts), columns[0].astype(np.int32), columns[1].astype(float), columns[2].astype(np.int64)
+
+
 def basket_items(customer: Array, basket: Array, item: Array, chosen: Array) -> tuple[Array, Array]:
     found: dict[tuple[int, int], set[int]] = {}
     for owner, number, code, counts in zip(customer, basket, item, chosen, strict=True):
@@ -565,6 +610,7 @@ def text_hashes(data: Array, begins: Array, ends: Array) -> Array:
 
 __all__ = [
     "ItemLayout",
+    "add_rows",
     "adjusted_cosine_top_k",
     "basket_items",
     "bm25_top_k",
@@ -588,6 +634,7 @@ __all__ = [
     "rows_of",
     "rows_top_k",
     "score_items",
+    "session_neighbours",
     "similar_items",
     "tastes_of",
     "text_hashes",

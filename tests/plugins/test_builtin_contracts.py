@@ -17,6 +17,7 @@ from visavis_plugins.scorers.cross_sell import CrossSell
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 from visavis_plugins.scorers.popularity import Popularity
 from visavis_plugins.scorers.repeat import Repeat
+from visavis_plugins.scorers.session import Session
 from visavis_plugins.segmenters.rfm import Rfm
 
 
@@ -75,6 +76,18 @@ class TestCrossSell(InBaskets):
 class TestCrossSellOfTheLastDays(InBaskets):
     plugin = CrossSell
     options: Mapping[str, Any] = {"least_ratio": 0.5, "neighbours": 3}
+
+
+class TestSession(ScorerContract):
+    plugin = Session
+    options: Mapping[str, Any] = {"gap_minutes": 20 * 1440}
+
+
+class TestSessionWithReminders(ScorerContract):
+    plugin = Session
+    options: Mapping[str, Any] = {
+        "gap_minutes": 20 * 1440, "neighbours": 3, "recent": 5, "rarity": False, "remind": True,
+    }  # fmt: skip
 
 
 class TestRfm(SegmenterContract):

@@ -37,6 +37,7 @@ def test_all_are_found_and_healthy(registry: Registry) -> None:
         "repeat": "scorer",
         "item_similarity": "scorer",
         "cross_sell": "scorer",
+        "session": "scorer",
         "rfm": "segmenter",
         "console": "channel",
         "file": "channel",

@@ -14,6 +14,8 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     comparing   similar_items, rows_top_k: the second step, for all items or for some
     scores      top_n, score_items
     causes      contributions
+    products    add_rows
+    sessions    session_neighbours
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
@@ -40,11 +42,13 @@ if TYPE_CHECKING:
     from visavis.kernels.layout import ItemLayout, item_layout
     from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
+    from visavis.kernels.products import add_rows
     from visavis.kernels.purchases import last_of_pairs, purchase_totals
     from visavis.kernels.reasons import fold_parts
     from visavis.kernels.returns import match_returns
     from visavis.kernels.rows import items_of, rows_of
     from visavis.kernels.scores import score_items, top_n
+    from visavis.kernels.sessions import session_neighbours
     from visavis.kernels.similarity import (
         adjusted_cosine_top_k,
         bm25_top_k,
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ItemLayout": "layout",
+    "add_rows": "products",
     "adjusted_cosine_top_k": "similarity",
     "basket_items": "baskets",
     "bm25_top_k": "similarity",
@@ -83,6 +88,7 @@ _HOMES = {
     "rows_of": "rows",
     "rows_top_k": "comparing",
     "score_items": "scores",
+    "session_neighbours": "sessions",
     "similar_items": "comparing",
     "tastes_of": "tastes",
     "text_hashes": "text_hash",
@@ -107,6 +113,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ItemLayout",
+    "add_rows",
     "adjusted_cosine_top_k",
     "basket_items",
     "bm25_top_k",
@@ -130,6 +137,7 @@ __all__ = [
     "rows_of",
     "rows_top_k",
     "score_items",
+    "session_neighbours",
     "similar_items",
     "tastes_of",
     "text_hashes",

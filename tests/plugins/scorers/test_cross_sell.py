@@ -15,7 +15,10 @@ from visavis.plugin.options import build_options
 from visavis.testing import Event, make_customers, make_exclusions, make_history, make_items
 from visavis_plugins.scorers.cross_sell import CrossSell
 
-RETAIL = Path(os.environ.get("VISAVIS_TEST_DATA", "tests/data")) / "online_retail_ii/transactions_2009_2010.parquet"
+RETAIL = (
+    Path(os.environ.get("VISAVIS_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
+    / "online_retail_ii/transactions_2009_2010.parquet"
+)
 
 
 def fitted(baskets: list[tuple[int, ...]], n_items: int = 6, **options: object) -> CrossSell:
