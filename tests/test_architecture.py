@@ -21,7 +21,7 @@ FRAMEWORK, PLUGINS = ROOT / "framework" / "visavis", ROOT / "plugins" / "visavis
 LONGEST = 400
 
 LAYERS = (
-    {"errors", "model", "upkeep", "evaluation", "config", "money", "_version"},
+    {"errors", "model", "upkeep", "evaluation", "config", "kinds", "money", "_version"},
     {"kernels", "history", "plugin"},
     {"store"},
     {"live"},
@@ -39,7 +39,9 @@ RANK = {name: place for place, layer in enumerate(LAYERS) for name in layer}
 BESIDE = {
     ("model", "errors"),
     ("config", "errors"),
+    ("config", "kinds"),
     ("config", "money"),
+    ("kinds", "errors"),
     ("money", "errors"),
     ("plugin", "history"),
     ("plugin", "kernels"),

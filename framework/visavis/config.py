@@ -2,7 +2,7 @@
 
 Order of strength: an argument (`--listen`), the environment (`VISAVIS_LISTEN`), the file (`visavis.toml` in the
 working folder, or the one that `VISAVIS_CONFIG` names), the default. Options of plugins stand in the file as
-tables `[plugins.<name>]`.
+tables `[plugins.<name>]`, and what a kind of interaction means as `[kinds.<name>]` (see `visavis.kinds`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from visavis.errors import FieldViolation, InvalidInput
+from visavis.kinds import KIND_RULES, KindRule, read_kind_rules
 from visavis.money import is_currency
 
 log = logging.getLogger("visavis.config")
@@ -109,10 +110,12 @@ _FALSE = {"0", "false", "no", "off"}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings as resolved. `settings["listen"]` reads one; `plugins[name]` holds a plugin's options."""
+    """Settings as resolved. `settings["listen"]` reads one; `plugins[name]` holds a plugin's options, and
+    `kinds[name]` a kind's rule."""
 
     values: Mapping[str, str | int | float | bool]
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    kinds: Mapping[str, KindRule] = field(default_factory=lambda: KIND_RULES)
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
@@ -144,6 +147,7 @@ def load_settings(
     plugins = table.pop("plugins", {})
     if not isinstance(plugins, dict) or not all(isinstance(value, dict) for value in plugins.values()):
         raise InvalidInput([FieldViolation("plugins", f"in {path} must hold one table a plugin: [plugins.popularity]")])
+    kinds = read_kind_rules(table.pop("kinds", {}), str(path))
     values: dict[str, str | int | float | bool] = {setting.name: setting.default for setting in SETTINGS}
     for name, value in table.items():
         values[name] = _cast(_known(name, str(path)), value, str(path))
@@ -154,7 +158,7 @@ def load_settings(
         if value is not None:
             values[name] = _cast(_known(name, "argument"), value, "argument")
     _warn_of_strangers(environ)
-    return Settings(values, plugins)
+    return Settings(values, plugins, kinds)
 
 
 def _warn_of_strangers(environ: Mapping[str, str]) -> None:
@@ -189,7 +193,8 @@ def _known(name: str, source: str) -> Setting:
         raise InvalidInput(
             [
                 FieldViolation(
-                    name, f"is no setting (from {source}); known are {', '.join(sorted(_BY_NAME))}, [plugins.*]"
+                    name,
+                    f"is no setting (from {source}); known are {', '.join(sorted(_BY_NAME))}, [plugins.*], [kinds.*]",
                 )
             ]
         )

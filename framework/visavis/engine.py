@@ -11,6 +11,7 @@ from visavis.customize import Customize
 from visavis.customize.refreshing import Refreshing
 from visavis.differentiate import Differentiate
 from visavis.errors import FieldViolation, InvalidInput
+from visavis.history import KindTable
 from visavis.identify import Identify
 from visavis.interact import Interact
 from visavis.live import Live
@@ -25,7 +26,7 @@ class Engine:
         self.settings = settings
         self.registry = registry
         self.store = store
-        self.live = Live(store, registry)
+        self.live = Live(store, registry, KindTable(settings.kinds))
         self.identify = Identify(store, self.live, settings, registry)
         self.differentiate = Differentiate(self.live)
         self.customize = Customize(store, self.live, settings, registry)

@@ -8,25 +8,58 @@ that it has never seen. Times are int64 microseconds since 1970-01-01 UTC.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from visavis.kinds import KIND_RULES, KindRule
 
 Array = NDArray[Any]
 
 DAY = 86_400_000_000
 """Microseconds in a day."""
 
-KIND_WEIGHTS: Mapping[str, float] = {
-    "purchase": 1.0,
-    "like": 1.0,
-    "cart": 0.5,
-    "view": 0.2,
-    "click": 0.2,
-}
-"""How much one interaction of a kind says for an item. Kinds not named here say nothing about taste."""
+OLDEST = 900.0
+"""Half-lives after which nothing fades any further."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindColumns:
+    """What each kind means, by its code: arrays [n_kinds], read-only.
+
+    `weight` float64: how much one interaction says for its item. `half_life` float64, microseconds after which that is
+    half as much (0: it does not fade). `hides` float64, microseconds for which its item stays hidden (0: not at all,
+    infinite: for ever). `trains` bool: whether it is learned from.
+    """
+
+    weight: NDArray[np.float64]
+    half_life: NDArray[np.float64]
+    hides: NDArray[np.float64]
+    trains: NDArray[np.bool_]
+
+
+class KindTable:
+    """The rules of kinds by name, as columns by code. Safe in several threads."""
+
+    def __init__(self, rules: Mapping[str, KindRule] = KIND_RULES) -> None:
+        self.rules = rules
+        self._last: tuple[list[str], KindColumns] | None = None
+
+    def columns(self, kinds: Sequence[str]) -> KindColumns:
+        """The rule of each kind; made once, and again when there are more kinds."""
+        names = kinds if isinstance(kinds, list) else list(kinds)
+        last = self._last
+        if last is None or last[0] != names:
+            names = list(names)
+            rules = [self.rules.get(name, KindRule()) for name in names]
+            self._last = last = names, _columns_of(rules)
+        return last[1]
+
+
+KIND_TABLE = KindTable()
+"""The table as it comes, without settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +113,7 @@ class History:
     not returned (wholly returned ones are not there), of a return what found no purchase. `amount` float64 in minor
     units of `currency` (NaN: unknown), in proportion to that quantity. `basket` int64: rows of one order share a number
     (without an order id: one customer's rows of one day; a row of nobody's has its own).
-    `n_customers` is the length of the customer vocabulary.
+    `n_customers` is the length of the customer vocabulary; `kind_table` says what kinds mean.
     """
 
     n_customers: int
@@ -96,6 +129,7 @@ class History:
     amount: NDArray[np.float64]
     rating: NDArray[np.float64]
     basket: NDArray[np.int64]
+    kind_table: KindTable = KIND_TABLE
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -104,9 +138,27 @@ class History:
         """bool [n_rows]: which rows are of one of these kinds."""
         return kind_among(self.kinds, self.kind, names)
 
-    def weights(self, by_kind: Mapping[str, float] = KIND_WEIGHTS) -> NDArray[np.float64]:
-        """float64 [n_rows]: the weight of each row's kind, 0 where the row has no item."""
-        return kind_weights(self.kinds, self.kind, self.item, by_kind)
+    @property
+    def meaning(self) -> KindColumns:
+        """What each kind means, by code."""
+        return self.kind_table.columns(self.kinds)
+
+    def weights(self, by_kind: Mapping[str, float] | None = None) -> NDArray[np.float64]:
+        """float64 [n_rows]: how much each row says for its item as of now, 0 where it has none. `by_kind`: by these
+        weights instead of the table's; they do not fade."""
+        return row_weights(self, by_kind)
+
+    def training(self) -> History:
+        """Without the rows of kinds that are not learned from; itself if there are none."""
+        trains = self.meaning.trains
+        if trains.all():
+            return self
+        keep = trains[self.kind]
+        own = {
+            name: getattr(self, name)[keep]
+            for name in ("customer", "item", "kind", "time", "quantity", "amount", "rating", "basket")
+        }
+        return replace(self, **own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +166,7 @@ class Customers:
     """The customers of one request with what each did up to this moment, oldest first.
 
     `codes` int32 [n] (−1: unknown). Customer r's rows are `indptr[r]:indptr[r+1]` (int64 [n + 1]) of `item`,
-    `kind`, `time`, `quantity`, `rating`, `basket`, which mean what they mean in `History`.
+    `kind`, `time`, `quantity`, `rating`, `basket`, which mean what they mean in `History`, as does `kind_table`.
     """
 
     codes: NDArray[np.int32]
@@ -128,6 +180,7 @@ class Customers:
     quantity: NDArray[np.float64]
     rating: NDArray[np.float64]
     basket: NDArray[np.int64]
+    kind_table: KindTable = KIND_TABLE
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -136,9 +189,25 @@ class Customers:
         """bool [n_rows]: which rows are of one of these kinds."""
         return kind_among(self.kinds, self.kind, names)
 
-    def weights(self, by_kind: Mapping[str, float] = KIND_WEIGHTS) -> NDArray[np.float64]:
-        """float64 [n_rows]: the weight of each row's kind, 0 where the row has no item."""
-        return kind_weights(self.kinds, self.kind, self.item, by_kind)
+    @property
+    def meaning(self) -> KindColumns:
+        """What each kind means, by code."""
+        return self.kind_table.columns(self.kinds)
+
+    def weights(self, by_kind: Mapping[str, float] | None = None) -> NDArray[np.float64]:
+        """float64 [n_rows]: how much each row says for its item as of now, 0 where it has none. `by_kind`: by these
+        weights instead of the table's; they do not fade."""
+        return row_weights(self, by_kind)
+
+    def training(self) -> Customers:
+        """Without the rows of kinds that are not learned from; itself if there are none."""
+        trains = self.meaning.trains
+        if trains.all():
+            return self
+        keep = trains[self.kind]
+        own = {name: getattr(self, name)[keep] for name in ("item", "kind", "time", "quantity", "rating", "basket")}
+        kept = np.concatenate([[0], np.cumsum(keep)])
+        return replace(self, indptr=kept[self.indptr], **own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,17 +260,38 @@ def kind_among(kinds: Sequence[str], kind: NDArray[np.uint16], names: Collection
     return table[kind]
 
 
-def kind_weights(
-    kinds: Sequence[str], kind: NDArray[np.uint16], item: NDArray[np.int32], by_kind: Mapping[str, float]
-) -> NDArray[np.float64]:
-    """float64 [n_rows]: `by_kind` looked up for each row's kind, 0 for kinds not named and rows without an item."""
-    table = np.array([by_kind.get(name, 0.0) for name in kinds] or [0.0], dtype=np.float64)
-    return np.where(item >= 0, table[kind], 0.0)
+def row_weights(rows: History | Customers, by_kind: Mapping[str, float] | None = None) -> NDArray[np.float64]:
+    """`weights` of a history or of customers."""
+    if by_kind is not None:
+        named = np.array([by_kind.get(name, 0.0) for name in rows.kinds] or [0.0], dtype=np.float64)
+        return np.where(rows.item >= 0, named[rows.kind], 0.0)
+    meaning = rows.meaning
+    weight = np.where(rows.item >= 0, meaning.weight[rows.kind], 0.0) if len(rows.kind) else np.zeros(0)
+    if meaning.half_life.any() and len(weight):
+        half_life = meaning.half_life[rows.kind]
+        fading = half_life > 0
+        ages = np.maximum(rows.now - rows.time[fading], 0) / half_life[fading]
+        # The floor keeps what was said a century ago above nothing at all.
+        weight[fading] *= np.exp2(-np.minimum(ages, OLDEST))
+    return weight
+
+
+def _columns_of(rules: Sequence[KindRule]) -> KindColumns:
+    columns = (
+        np.array([rule.weight for rule in rules], dtype=np.float64),
+        np.array([rule.half_life_days for rule in rules], dtype=np.float64) * DAY,
+        np.array([rule.hides_days for rule in rules], dtype=np.float64) * DAY,
+        np.array([rule.trains for rule in rules], dtype=np.bool_),
+    )
+    for column in columns:
+        column.flags.writeable = False
+    return KindColumns(*columns)
 
 
 __all__ = [
     "DAY",
-    "KIND_WEIGHTS",
+    "KIND_TABLE",
+    "OLDEST",
     "Changes",
     "Csr",
     "Customers",
@@ -209,6 +299,8 @@ __all__ = [
     "Features",
     "History",
     "Items",
+    "KindColumns",
+    "KindTable",
     "kind_among",
-    "kind_weights",
+    "row_weights",
 ]

@@ -18,7 +18,7 @@ from visavis.errors import FieldViolation, InvalidInput
 
 NAMES = [
     "import", "fit", "evaluate", "recommend", "similar", "profile", "segments", "consent", "send", "serve", "keys",
-    "plugins", "settings",
+    "plugins", "settings", "kinds",
     "snapshot", "backup", "restore", "compact",
     "status", "doctor", "demo",
 ]  # fmt: skip
@@ -229,6 +229,21 @@ def test_settings_tell_what_counts(run: Command, tmp_path: Path, monkeypatch: py
     table = run("settings").out
     assert "VISAVIS_SHUTDOWN_GRACE_S" in table
     assert "[plugins.popularity] window_days = 7" in table
+
+
+def test_kinds_tell_what_they_mean(run: Command, tmp_path: Path) -> None:
+    table = run("kinds").out
+    assert "forever" in table
+    assert "[kinds.view]" not in table.partition("\n\n")[0]
+    (tmp_path / "visavis.toml").write_text("[kinds.view]\nweight = 0.25\n[kinds.wish]\nhides_days = inf\n")
+    assert "[kinds.view]" in run("kinds").out.partition("\n\n")[0]
+    told = run("kinds", "--format", "json").json
+    assert told["view"] == {"weight": 0.25, "half_life_days": 0.0, "hides_days": 0.0, "trains": True}
+    assert told["wish"]["hides_days"] == told["purchase"]["hides_days"] == "forever"
+    (tmp_path / "visavis.toml").write_text("[kinds.view]\nwheight = 0.25\n")
+    ended = run("kinds")
+    assert ended.code == 1
+    assert "kinds.view.wheight" in ended.err
 
 
 def test_the_store_of_the_environment(run: Command, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,20 +246,29 @@ def tastes_of(
     purchase: int,
     skip: int,
     signal: str,
+    time: Array | None = None,
+    half_life_of: Array | None = None,
+    now: int = 0,
 ) -> tuple[Array, Array, Array, Array]:
+    def left(row: int) -> float:
+        half_life = 0.0 if half_life_of is None else half_life_of[kind[row]]
+        if time is None or half_life == 0:
+            return float(weight_of[kind[row]])
+        return float(weight_of[kind[row]] * 0.5 ** min(max(now - int(time[row]), 0) / half_life, 900))
+
     starts, found = [0], []
     for customer in range(len(indptr) - 1):
         rows = range(indptr[customer], indptr[customer + 1])
         for code in sorted({int(item[row]) for row in rows if item[row] >= 0}):
             own = [row for row in rows if item[row] == code]
             gone = {row for row in own if kind[row] == purchase and quantity[row] <= 0}
-            weight = {row: 0.0 if row in gone else float(weight_of[kind[row]]) for row in own}
+            weight = {row: 0.0 if row in gone else left(row) for row in own}
             speaks = [row for row in own if (not np.isnan(rating[row]) if signal == "rating" else weight[row] > 0)]
             skips = [row for row in own if kind[row] == skip]
             bought = {row for row in own if kind[row] == purchase}
             if not speaks or (skips and skips[-1] > speaks[-1]) or (signal != "rating" and bought and bought == gone):
                 continue
-            once = {int(basket[row]): row for row in bought - gone}
+            once = {int(basket[row]): row for row in sorted(bought - gone)}
             summed = sum(weight[row] for row in own if row not in bought) + sum(weight[row] for row in once.values())
             values = {"presence": max(weight.values()), "weight": np.log1p(summed), "rating": rating[speaks[-1]]}
             cause = -1 if signal == "rating" else max(0, *(int(cause_of[kind[row]]) for row in speaks))
@@ -267,6 +276,63 @@ def tastes_of(
         starts.append(len(found))
     columns = [np.array([one[place] for one in found]) for place in range(3)]
     return np.array(starts), columns[0].astype(np.int32), columns[1].astype(float), columns[2].astype(np.int8)
+
+
+def add_rows(
+    indptr: Array,
+    rows: Array,
+    weights: Array,
+    table_indptr: Array,
+    table_items: Array,
+    table_values: Array | None,
+    n_items: int,
+) -> tuple[Array, Array, Array]:
+    ones = np.ones(len(table_items)) if table_values is None else table_values
+    table, has = dense(table_indptr, table_items, ones, n_items)
+    total, met = np.zeros((len(indptr) - 1, n_items)), np.zeros((len(indptr) - 1, n_items), bool)
+    for customer in range(len(total)):
+        for entry in range(indptr[customer], indptr[customer + 1]):
+            if 0 <= rows[entry] < len(table):
+                total[customer] += weights[entry] * table[rows[entry]]
+                met[customer] |= has[rows[entry]]
+    return sparse(total, met)
+
+
+def session_neighbours(
+    indptr: Array,
+    items: Array,
+    weights: Array,
+    index_indptr: Array,
+    index_sessions: Array,
+    candidates: int,
+    k: int,
+) -> tuple[Array, Array, Array, Array]:
+    starts, found = [0], []
+    for first, last in pairwise(indptr):
+        shared: dict[int, list[int]] = {}
+        for place, item in enumerate(items[first:last]):
+            if 0 <= item < len(index_indptr) - 1:
+                for session in index_sessions[index_indptr[item] : index_indptr[item + 1]]:
+                    shared.setdefault(int(session), []).append(place)
+        latest = sorted(shared, reverse=True)[:candidates]
+        alike = {one: sum(float(weights[first + place]) for place in shared[one]) for one in latest}
+        best = sorted(latest, key=lambda one: (-alike[one], -one))[:k]
+        found += [(one, alike[one], sum(1 << place for place in shared[one])) for one in best]
+        starts.append(len(found))
+    columns = [np.array([one[place] for one in found]) for place in range(3)]
+    return np.array(starts), columns[0].astype(np.int32), columns[1].astype(float), columns[2].astype(np.int64)
+
+
+def basket_items(customer: Array, basket: Array, item: Array, chosen: Array) -> tuple[Array, Array]:
+    found: dict[tuple[int, int], set[int]] = {}
+    for owner, number, code, counts in zip(customer, basket, item, chosen, strict=True):
+        if counts and code >= 0:
+            found.setdefault((int(owner), int(number)), set()).add(int(code))
+    # Customers stand in the order of their rows.
+    order = {int(owner): place for place, owner in reversed(list(enumerate(customer)))}
+    baskets = [sorted(found[key]) for key in sorted(found, key=lambda key: (order[key[0]], key[1]))]
+    indptr = np.cumsum([0, *map(len, baskets)])
+    return indptr, np.array([code for one in baskets for code in one], np.int32)
 
 
 def rows_of(
@@ -291,12 +357,23 @@ def rows_of(
     return starts, item[rows], kind[rows], time[rows], quantity[rows], rating[rows], basket[rows]
 
 
-def items_of(indptr: Array, item: Array, kind: Array, wanted: Array, n_items: int) -> tuple[Array, Array]:
+def items_of(
+    indptr: Array,
+    item: Array,
+    kind: Array,
+    wanted: Array,
+    n_items: int,
+    time: Array | None = None,
+    after: Array | None = None,
+) -> tuple[Array, Array]:
     marked = {code for code in range(len(wanted)) if wanted[code]}
-    parts = [
-        [code for code, of in zip(item[a:b], kind[a:b], strict=True) if of in marked and 0 <= code < n_items]
-        for a, b in pairwise(indptr)
-    ]
+
+    def counts(row: int) -> bool:
+        if kind[row] not in marked or not 0 <= item[row] < n_items:
+            return False
+        return time is None or after is None or time[row] > after[kind[row]]
+
+    parts = [[item[row] for row in range(a, b) if counts(row)] for a, b in pairwise(indptr)]
     return np.cumsum([0, *map(len, parts)]), np.array([code for part in parts for code in part], np.int32)
 
 
@@ -534,6 +611,8 @@ def text_hashes(data: Array, begins: Array, ends: Array) -> Array:
 def overlaps(indptr: Array, indices: Array, n_columns: int, left: Array, right: Array) -> Array:
     rows = [set(indices[a:b].tolist()) for a, b in pairwise(indptr)]
     return np.array([len(rows[a] & rows[b]) for a, b in zip(left, right, strict=True)], np.int64)
+
+
 def gram(indptr: Array, indices: Array, data: Array, n_columns: int, *, threads: int | None = None) -> Array:
     values, _ = dense(indptr, indices, data, n_columns)
     return sum_of_outer(values, values)
@@ -675,8 +754,10 @@ def _padded(starts: Array, targets: Array, values: Array) -> tuple[Array, Array]
 __all__ = [
     "ItemLayout",
     "KnownRows",
+    "add_rows",
     "adjusted_cosine_top_k",
     "basket_ages",
+    "basket_items",
     "best_entries",
     "bm25_top_k",
     "build_csr",
@@ -699,14 +780,15 @@ __all__ = [
     "linear_top",
     "log_likelihood_top_k",
     "match_returns",
-    "overlaps",
     "nearest_means",
+    "overlaps",
     "pick",
     "place_rows",
     "purchase_totals",
     "rows_of",
     "rows_top_k",
     "score_items",
+    "session_neighbours",
     "similar_items",
     "tastes_of",
     "text_hashes",

@@ -45,6 +45,18 @@ def test_items_like_their_twin(rng: np.random.Generator, sizes: list[int]) -> No
             np.testing.assert_array_equal(found, expected)
 
 
+def test_items_of_a_time_like_their_twin(rng: np.random.Generator) -> None:
+    indptr = np.array([0, 4, 4, 30])
+    item, kind = rng.integers(-1, 9, 30).astype(np.int32), rng.integers(0, 4, 30).astype(np.uint16)
+    time, after = np.sort(rng.integers(0, 20, 30)), np.array([3, 10, np.iinfo(np.int64).min])
+    arguments = indptr, item, kind, np.array([True, True, True]), 7, time, after
+    for found, expected in zip(kernels.items_of(*arguments), reference.items_of(*arguments), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    for options in ((time[:3], after), (None, after), (time, after[:1])):
+        with pytest.raises(InvalidInput, match=r"time|after"):
+            kernels.items_of(*arguments[:5], *options)
+
+
 def test_what_is_wrong_is_named(rng: np.random.Generator) -> None:
     arguments = base(rng, 3) | {"codes": np.array([0], np.int32), "purchase": 1}
     for options, field in (

@@ -44,6 +44,19 @@ def test_tastes_like_their_twin(rng: np.random.Generator, sizes: list[int], sign
             np.testing.assert_array_equal(found[place], expected[place])
 
 
+@pytest.mark.parametrize("signal", ["presence", "weight", "rating"])
+def test_fading_tastes_like_their_twin(rng: np.random.Generator, signal: str) -> None:
+    for half_life_of in ([3.0, 0.5, 0.0, 0.01, 0.0], [0.0] * 5, [1e-9] * 5):
+        rows = columns(rng, [30, 0, 7], 4)
+        n = len(rows["item"])
+        fading = {"time": np.sort(rng.integers(0, 30, n)), "half_life_of": np.array(half_life_of), "now": 20}
+        found = kernels.tastes_of(**rows, **KINDS, signal=signal, **fading)
+        expected = reference.tastes_of(**rows, **KINDS, signal=signal, **fading)
+        np.testing.assert_allclose(found[2], expected[2], rtol=1e-12)
+        for place in (0, 1, 3):
+            np.testing.assert_array_equal(found[place], expected[place])
+
+
 @settings(derandomize=True, max_examples=30, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(["presence", "weight", "rating"]))
 def test_a_customer_alone_is_read_as_in_company(seed: int, signal: str) -> None:
@@ -66,6 +79,8 @@ def test_a_customer_alone_is_read_as_in_company(seed: int, signal: str) -> None:
         ({"indptr": np.array([0, 2])}, "indptr"),
         ({"indptr": np.array([0, 2, 1])}, "indptr"),
         ({"basket": np.zeros(2, np.int64)}, "basket"),
+        ({"half_life_of": np.zeros(2), "time": np.zeros(1, np.int64)}, "half_life_of"),
+        ({"half_life_of": np.zeros(5)}, "time"),
         ({"cause_of": np.zeros(2, np.int8)}, "cause_of"),
     ],
 )

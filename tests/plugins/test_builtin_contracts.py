@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from visavis.history import DAY, History
 from visavis.testing import ChannelContract, NeighbourScorerContract, ScorerContract, SegmenterContract
 from visavis_plugins.channels.console import Console
 from visavis_plugins.channels.file import File
+from visavis_plugins.scorers.cross_sell import CrossSell
 from visavis_plugins.scorers.ease import Ease
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 from visavis_plugins.scorers.popularity import Popularity
 from visavis_plugins.scorers.repeat import Repeat
+from visavis_plugins.scorers.session import Session
 from visavis_plugins.scorers.tifu_knn import TifuKnn
 from visavis_plugins.segmenters.rfm import Rfm
 
@@ -81,6 +85,36 @@ class TestTifuKnnOfFewNeighbours(ScorerContract):
 class TestTifuKnnOfFewCustomers(ScorerContract):
     plugin = TifuKnn
     options: Mapping[str, Any] = {"neighbours": 2, "max_customers": 4, "own_share": 0.7, "groups": 7}
+
+
+class InBaskets(NeighbourScorerContract):
+    """What a customer did within thirty days is one basket: in the plain shop hardly two items share one."""
+
+    def history(self, seed: int = 1) -> History:
+        plain = super().history(seed)
+        return replace(plain, basket=plain.customer * 1000 + plain.time // (30 * DAY))
+
+
+class TestCrossSell(InBaskets):
+    plugin = CrossSell
+    options: Mapping[str, Any] = {"least_ratio": 0, "days": 0}
+
+
+class TestCrossSellOfTheLastDays(InBaskets):
+    plugin = CrossSell
+    options: Mapping[str, Any] = {"least_ratio": 0.5, "neighbours": 3}
+
+
+class TestSession(ScorerContract):
+    plugin = Session
+    options: Mapping[str, Any] = {"gap_minutes": 20 * 1440}
+
+
+class TestSessionWithReminders(ScorerContract):
+    plugin = Session
+    options: Mapping[str, Any] = {
+        "gap_minutes": 20 * 1440, "neighbours": 3, "recent": 5, "rarity": False, "remind": True,
+    }  # fmt: skip
 
 
 class TestRfm(SegmenterContract):

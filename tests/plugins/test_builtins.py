@@ -38,6 +38,8 @@ def test_all_are_found_and_healthy(registry: Registry) -> None:
         "item_similarity": "scorer",
         "ease": "scorer",
         "tifu_knn": "scorer",
+        "cross_sell": "scorer",
+        "session": "scorer",
         "rfm": "segmenter",
         "console": "channel",
         "file": "channel",

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from visavis.history import DAY, KIND_WEIGHTS
+from visavis.history import DAY
+from visavis.kinds import KIND_RULES
 from visavis.testing import (
     Event,
     checkerboard,
@@ -31,7 +32,7 @@ def test_history_is_sorted_by_customer_then_time_with_nobody_first() -> None:
 
 def test_kinds_have_weights() -> None:
     history = make_history([(0, 0, "view"), (0, -1, "view"), (0, 0, "hum")])
-    assert history.weights().tolist() == [KIND_WEIGHTS["view"], 0.0, 0.0]
+    assert history.weights().tolist() == [KIND_RULES["view"].weight, 0.0, 0.0]
     assert history.is_kind("hum").tolist() == [False, False, True]
 
 

@@ -23,6 +23,7 @@ from visavis.cli.commands import (
     fit,
     import_file,
     keys,
+    kinds,
     plugins,
     profile,
     recommend,
@@ -59,6 +60,7 @@ COMMANDS = (
     compact,
     status,
     settings,
+    kinds,
     doctor,
     demo,
 )

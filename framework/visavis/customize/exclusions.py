@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis import kernels
-from visavis.history import Customers, Exclusions, Items
+from visavis.history import Customers, Exclusions, Items, KindTable
 from visavis.identify.checks import Violations, check_id, check_number, shorten
 from visavis.live import Live
 from visavis.live.vocabulary import read_only
 from visavis.model import AttributeFilter
 
 BOUGHT = ("purchase", "return")
-HIDDEN = ("skip",)
+"""Kinds that hide only where what was bought is to be left out; all others hide in any case."""
 MOST_FILTERS = 20
 MOST_EXCLUDED = 10_000
 CACHED_FILTERS = 64
+_FIRST = np.iinfo(np.int64).min
 
 
 class Filters:
@@ -72,24 +73,42 @@ class Filters:
 
 
 class Hidden:
-    """What each customer skipped or bought must not be shown; kinds are looked up once."""
+    """What each customer skipped or bought must not be shown, for as long as the table of kinds says."""
 
-    def __init__(self, kinds: Sequence[str]) -> None:
+    def __init__(self, kinds: Sequence[str], table: KindTable) -> None:
         self._kinds = kinds
-        self._marked: dict[bool, NDArray[np.bool_]] = {}
+        self._table = table
+        self._marked: dict[bool, _Hiding] = {}
 
     def exclusions(self, customers: Customers, everywhere: NDArray[np.bool_], exclude_bought: bool) -> Exclusions:
         """Add to `everywhere` what each customer skipped and, if asked, bought."""
-        marked = self._marked.get(exclude_bought)
-        if marked is None or len(marked) < len(self._kinds):
-            names = {*HIDDEN, *(BOUGHT if exclude_bought else ())}
-            marked = np.array([kind in names for kind in list(self._kinds)], dtype=np.bool_)
-            marked.flags.writeable = False
-            self._marked[exclude_bought] = marked
+        hiding = self._marked.get(exclude_bought)
+        if hiding is None or len(hiding.marked) < len(self._kinds):
+            self._marked[exclude_bought] = hiding = self._hiding(exclude_bought)
+        time = after = None
+        if hiding.ends:
+            time, after = customers.time, np.where(hiding.for_us < 0, _FIRST, customers.now - hiding.for_us)
         # An item that came after `everywhere` was made cannot be recommended by this request anyway.
-        indptr, items = kernels.items_of(customers.indptr, customers.item, customers.kind, marked, len(everywhere))
+        indptr, items = kernels.items_of(
+            customers.indptr, customers.item, customers.kind, hiding.marked, len(everywhere), time, after
+        )
         indptr.flags.writeable = items.flags.writeable = False
         return Exclusions(everywhere, indptr, items)
+
+    def _hiding(self, exclude_bought: bool) -> _Hiding:
+        names = list(self._kinds)
+        hides = self._table.columns(names).hides
+        marked = (hides > 0) & np.array([exclude_bought or name not in BOUGHT for name in names], dtype=np.bool_)
+        for_us = np.where(np.isinf(hides), -1.0, hides).astype(np.int64)
+        return _Hiding(read_only(marked), for_us, bool((for_us[marked] >= 0).any()))
+
+
+class _Hiding(NamedTuple):
+    """By kind: whether it hides, and for how many microseconds (−1: for ever). `ends`: whether any ever ends."""
+
+    marked: NDArray[np.bool_]
+    for_us: NDArray[np.int64]
+    ends: bool
 
 
 def nobodys(everywhere: NDArray[np.bool_]) -> Exclusions:

@@ -48,6 +48,7 @@ def fit_scorers(
     A scorer that fails is named, with its error, in the answer and in the store; the others go on. While one is
     fitted, what the last one has learnt is being written.
     """
+    history = history.training()
     storing: list[Future[None]] = []
     scorers: dict[str, Scorer] = {}
     failed: dict[str, str] = {}

@@ -115,6 +115,7 @@ def take_customers(customers: Customers, rows: Sequence[int]) -> Customers:
         quantity=customers.quantity[place],
         rating=customers.rating[place],
         basket=customers.basket[place],
+        kind_table=customers.kind_table,
     )
 
 

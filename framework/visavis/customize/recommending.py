@@ -61,7 +61,7 @@ class Recommending:
         self._live = live
         self._settings = settings
         self._filters = Filters(live)
-        self._hidden = Hidden(live.kinds.names)
+        self._hidden = Hidden(live.kinds.names, live.kind_table)
         self.recorder = Recorder(store)
 
     def answer(self, customers: Sequence[CustomerRef], wanted: Wanted) -> Answers:

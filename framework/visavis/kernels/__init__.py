@@ -20,11 +20,14 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     habits      habits_of
     nearest     KnownRows, known_rows, nearest_means
     ranking     best_entries
+    products    add_rows
+    sessions    session_neighbours
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
     purchases   purchase_totals, last_of_pairs
     tastes      tastes_of
+    baskets     basket_items
     rows        rows_of, items_of
     picking     pick
     reasons     fold_parts
@@ -40,23 +43,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from visavis.kernels.ages import basket_ages, youngest
+    from visavis.kernels.baskets import basket_items
     from visavis.kernels.causes import contributions
     from visavis.kernels.comparing import rows_top_k, similar_items
     from visavis.kernels.gram import gram
     from visavis.kernels.habits import habits_of
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
     from visavis.kernels.layout import ItemLayout, item_layout
-    from visavis.kernels.overlaps import overlaps
     from visavis.kernels.linear import linear_parts, linear_scores, linear_top
     from visavis.kernels.nearest import KnownRows, known_rows, nearest_means
+    from visavis.kernels.overlaps import overlaps
     from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
+    from visavis.kernels.products import add_rows
     from visavis.kernels.purchases import last_of_pairs, purchase_totals
     from visavis.kernels.ranking import best_entries
     from visavis.kernels.reasons import fold_parts
     from visavis.kernels.returns import match_returns
     from visavis.kernels.rows import items_of, rows_of
     from visavis.kernels.scores import score_items, top_n
+    from visavis.kernels.sessions import session_neighbours
     from visavis.kernels.similarity import (
         adjusted_cosine_top_k,
         bm25_top_k,
@@ -76,6 +82,8 @@ _HOMES = {
     "adjusted_cosine_top_k": "similarity",
     "basket_ages": "ages",
     "best_entries": "ranking",
+    "add_rows": "products",
+    "basket_items": "baskets",
     "bm25_top_k": "similarity",
     "build_csr": "sparse",
     "contributions": "causes",
@@ -105,6 +113,7 @@ _HOMES = {
     "rows_of": "rows",
     "rows_top_k": "comparing",
     "score_items": "scores",
+    "session_neighbours": "sessions",
     "similar_items": "comparing",
     "tastes_of": "tastes",
     "text_hashes": "text_hash",
@@ -131,8 +140,10 @@ def __dir__() -> list[str]:
 __all__ = [
     "ItemLayout",
     "KnownRows",
+    "add_rows",
     "adjusted_cosine_top_k",
     "basket_ages",
+    "basket_items",
     "best_entries",
     "bm25_top_k",
     "build_csr",
@@ -155,14 +166,15 @@ __all__ = [
     "linear_top",
     "log_likelihood_top_k",
     "match_returns",
-    "overlaps",
     "nearest_means",
+    "overlaps",
     "pick",
     "place_rows",
     "purchase_totals",
     "rows_of",
     "rows_top_k",
     "score_items",
+    "session_neighbours",
     "similar_items",
     "tastes_of",
     "text_hashes",

@@ -57,14 +57,21 @@ def items_of(
     kind: NDArray[np.uint16],
     wanted: NDArray[np.bool_],
     n_items: int,
+    time: NDArray[np.int64] | None = None,
+    after: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """The items 0 … n_items − 1 of rows whose kind is marked in `wanted` [n_kinds]: `(indptr, items)`, customer by
-    customer in the order of the rows. Kinds beyond `wanted` are not marked."""
+    customer in the order of the rows. Kinds beyond `wanted` are not marked. With `after` [n_kinds], only rows whose
+    `time` is later than that of their kind."""
     items = _check.array("item", item, np.int32)
     kinds = _check.array("kind", kind, np.uint16, length=len(items))
     starts = _check.array("indptr", indptr, np.int64)
     marked = _check.array("wanted", wanted, np.bool_)
-    found_starts, found = _items_of(starts, items, kinds, marked, _check.count("n_items", n_items))
+    times, earliest = starts[:0], starts[:0]
+    if after is not None:
+        earliest = _check.array("after", after, np.int64, length=len(marked))
+        times = _check.array("time", time, np.int64, length=len(items))
+    found_starts, found = _items_of(starts, items, kinds, marked, _check.count("n_items", n_items), times, earliest)
     if found_starts[-1] < 0:
         _check.row_starts("indptr", indptr, len(items))
     return found_starts, found
@@ -127,6 +134,8 @@ def _items_of(
     kind: NDArray[np.uint16],
     wanted: NDArray[np.bool_],
     n_items: int,
+    time: NDArray[np.int64],
+    after: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     starts = np.zeros(len(indptr), np.int64)
     found = np.empty(len(item), np.int32)
@@ -138,6 +147,8 @@ def _items_of(
             return np.full(1, -1, np.int64), found
         for row in range(indptr[customer], indptr[customer + 1]):
             if kind[row] < len(wanted) and wanted[kind[row]] and 0 <= item[row] < n_items:
+                if len(after) > 0 and time[row] <= after[kind[row]]:
+                    continue
                 found[n_found] = item[row]
                 n_found += 1
         starts[customer + 1] = n_found

@@ -23,15 +23,21 @@ def tastes_of(
     purchase: int,
     skip: int,
     signal: str,
+    time: NDArray[np.int64] | None = None,
+    half_life_of: NDArray[np.float64] | None = None,
+    now: int = 0,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], NDArray[np.int8]]:
     """One entry for each item that a customer has shown a liking for: `(indptr, item, value, cause)`, items ascending.
 
     Customer r's rows are `indptr[r]:indptr[r+1]` of the columns, oldest first. `weight_of` and `cause_of` [n_kinds]
     say how much a kind counts and what it is called; `purchase` and `skip` are codes of kinds (−1: not there). The
     value is, by `signal`: `presence` the weight of the strongest kind; `weight` log(1 + summed weights), where
-    purchases of one basket count once; `rating` the latest rating. The cause is the largest of a kind that spoke
-    (ratings: −1). An item whose purchases are all of quantity 0 or less says nothing unless it was rated, and neither
-    does one whose last row that speaks comes before a skip. Rows without an item (−1) are passed over.
+    purchases of one basket count once, as of the last of them; `rating` the latest rating. The cause is the largest of
+    a kind that spoke (ratings: −1). An item whose purchases are all of quantity 0 or less says nothing unless it was
+    rated, and neither does one whose last row that speaks comes before a skip. Rows without an item (−1) are passed
+    over.
+    With `half_life_of` [n_kinds] (in the unit of `time` and `now`; 0: does not fade) a row's weight is halved after
+    each half-life that lies between its `time` and `now`, 900 times at most; what is later than `now` is as of now.
     """
     items = _check.array("item", item, np.int32)
     n_rows = len(items)
@@ -47,7 +53,16 @@ def tastes_of(
     if _fault(starts, kinds, len(weights)):
         _check.row_starts("indptr", indptr, n_rows)
         _check.refuse("kind", f"must be 0 to {len(weights) - 1}, but holds {kinds.max()}")
-    return _tastes_of(starts, items, kinds, left, rated, baskets, weights, causes, purchase, skip, _SIGNALS[signal])
+    times, half_lives = items[:0].astype(np.int64), weights[:0]
+    if half_life_of is not None:
+        half_lives = _check.array("half_life_of", half_life_of, np.float64, length=len(weights))
+        times = _check.array("time", time, np.int64, length=n_rows)
+    # Views of what is read-only are one type to the compiler, whatever was given.
+    times.flags.writeable = False
+    return _tastes_of(
+        starts, items, kinds, left, rated, baskets, weights, causes, purchase, skip, _SIGNALS[signal],
+        times, half_lives, now,
+    )  # fmt: skip
 
 
 @serial
@@ -76,6 +91,9 @@ def _tastes_of(
     purchase: int,
     skip: int,
     signal: int,
+    time: NDArray[np.int64],
+    half_life_of: NDArray[np.float64],
+    now: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], NDArray[np.int8]]:
     starts = np.zeros(len(indptr), np.int64)
     items = np.empty(len(item), np.int32)
@@ -100,7 +118,11 @@ def _tastes_of(
                 kept = bought and quantity[row] > 0
                 n_bought += bought
                 n_kept += kept
-                weight = 0.0 if bought and not kept else weight_of[kind[row]]
+                weight = 0.0
+                if not bought or kept:
+                    weight = weight_of[kind[row]]
+                    if len(half_life_of) > 0:
+                        weight *= _faded(time[row], half_life_of[kind[row]], now)
                 strongest = max(strongest, weight)
                 if (not np.isnan(rating[row])) if signal == 2 else weight > 0:
                     last_word = row
@@ -113,7 +135,11 @@ def _tastes_of(
             if signal == 0:
                 value = strongest
             elif signal == 1:
-                value = np.log1p(_summed(order[begin:end], first, kind, quantity, basket, weight_of, purchase))
+                value = np.log1p(
+                    _summed(
+                        order[begin:end], first, kind, quantity, basket, weight_of, purchase, time, half_life_of, now
+                    )
+                )
             else:
                 value = rating[last_word]
             items[n_found], values[n_found], causes[n_found] = code, value, cause
@@ -138,6 +164,14 @@ def _by_item(item: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 @serial
+def _faded(time: int, half_life: float, now: int) -> float:
+    """What is left of a weight."""
+    if half_life <= 0.0 or time >= now:
+        return 1.0
+    return float(2.0 ** -min((now - time) / half_life, 900.0))
+
+
+@serial
 def _summed(
     places: NDArray[np.int64],
     first: int,
@@ -146,21 +180,33 @@ def _summed(
     basket: NDArray[np.int64],
     weight_of: NDArray[np.float64],
     purchase: int,
+    time: NDArray[np.int64],
+    half_life_of: NDArray[np.float64],
+    now: int,
 ) -> float:
     """Summed weights of one item's rows; what was bought in one basket counts once."""
-    total, n_baskets = 0.0, 0
+    total, n_bought = 0.0, 0
+    bought = np.empty(len(places), np.int64)
     baskets = np.empty(len(places), np.int64)
     for place in places:
         row = first + place
         if kind[row] != purchase:
-            total += weight_of[kind[row]]
+            weight = weight_of[kind[row]]
+            if len(half_life_of) > 0:
+                weight *= _faded(time[row], half_life_of[kind[row]], now)
+            total += weight
         elif quantity[row] > 0:
-            baskets[n_baskets] = basket[row]
-            n_baskets += 1
-    ordered = np.sort(baskets[:n_baskets])
-    for index in range(n_baskets):
-        if index == 0 or ordered[index] != ordered[index - 1]:
-            total += weight_of[purchase]
+            bought[n_bought], baskets[n_bought] = row, basket[row]
+            n_bought += 1
+    order = np.argsort(baskets[:n_bought], kind="mergesort")
+    for index in range(n_bought):
+        row = bought[order[index]]
+        # The last row of each basket stands for it: rows of one basket stay in order.
+        if index == n_bought - 1 or baskets[order[index + 1]] != baskets[order[index]]:
+            weight = weight_of[purchase]
+            if len(half_life_of) > 0:
+                weight *= _faded(time[row], half_life_of[purchase], now)
+            total += weight
     return total
 
 

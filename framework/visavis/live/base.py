@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis import kernels
-from visavis.history import DAY, History, Items
+from visavis.history import DAY, KIND_TABLE, History, Items, KindTable
 from visavis.live.netting import net_quantities
 from visavis.live.vocabulary import read_only
 from visavis.store.interactions import Recorded, StoredRows
@@ -121,7 +121,7 @@ def as_base(sequence: int, currency: str, arrays: Arrays) -> Base:
     return Base(sequence, currency, **{name: read_only(arrays[name]) for name in ("indptr", *COLUMNS)})
 
 
-def history_of(base: Base, kinds: list[str], items: Items, now: int) -> History:
+def history_of(base: Base, kinds: list[str], items: Items, now: int, kind_table: KindTable = KIND_TABLE) -> History:
     """What plugins learn from. Its arrays are the base's own where nothing was wholly returned."""
     n_customers = len(base.indptr) - 1
     sizes = np.diff(base.indptr, prepend=0)
@@ -148,6 +148,7 @@ def history_of(base: Base, kinds: list[str], items: Items, now: int) -> History:
         amount=read_only(amount[keep]),
         rating=base.rating[keep],
         basket=base.basket[keep],
+        kind_table=kind_table,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis import kernels
-from visavis.history import Customers
+from visavis.history import KIND_TABLE, Customers, KindTable
 from visavis.live.base import Base
 from visavis.live.late import Late, LateColumns, Lates
 from visavis.live.vocabulary import read_only
@@ -35,9 +35,12 @@ class Histories:
     `outgrown` is called in the writer thread when a newer base is due, and again when as much came once more.
     """
 
-    def __init__(self, base: Base, outgrown: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, base: Base, outgrown: Callable[[], None] = lambda: None, kind_table: KindTable = KIND_TABLE
+    ) -> None:
         self._lock = threading.Lock()
         self._outgrown = outgrown
+        self._kind_table = kind_table
         self._state = _State(base, Lates())
         self._due = most_late(base)
 
@@ -99,7 +102,7 @@ class Histories:
             indptr, columns = _inserted(indptr, columns, parts)
         for array in (indptr, *columns):
             array.setflags(write=False)
-        return Customers(read_only(codes), ids, kinds, now, indptr, *columns)
+        return Customers(read_only(codes), ids, kinds, now, indptr, *columns, self._kind_table)
 
     def changed_since(self, sequence: int) -> NDArray[np.int32] | None:
         """Who did something after a commit: codes, ascending. None: nobody can say, the base holds later rows."""

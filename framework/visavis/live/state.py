@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.errors import NotFound, StoreDamaged, VisavisError
-from visavis.history import Changes, Customers, History
+from visavis.history import KIND_TABLE, Changes, Customers, History, KindTable
 from visavis.live.base import Base, build, history_of
 from visavis.live.catalog import Catalog
 from visavis.live.consents import Consents
@@ -47,8 +47,9 @@ class Live:
     """Everything that requests read. Each part is written by the writer thread after a commit; `generation` and
     the base of `histories` are replaced whole."""
 
-    def __init__(self, store: Store, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry, kind_table: KindTable = KIND_TABLE) -> None:
         self._store = store
+        self.kind_table = kind_table
         with store.cursor() as cursor:
             self.identities = Identities(cursor)
             self.catalog = Catalog(cursor)
@@ -117,14 +118,16 @@ class Live:
             return self.generation
 
     def changes_since(self, sequence: int) -> Changes | None:
-        """What came after a commit; None if nothing did that a customer is known for."""
+        """What came after a commit, of the kinds that are learned from; None if nothing did that a customer is known
+        for."""
         codes = self.histories.changed_since(sequence)
         if codes is not None and not len(codes):
             return None
 
         def told(codes: NDArray[np.int32]) -> Customers:
             texts = self.identities.customers.texts
-            return self.histories.of(codes, [texts[code] for code in codes.tolist()], self.kinds.names, now_us())
+            ids = [texts[code] for code in codes.tolist()]
+            return self.histories.of(codes, ids, self.kinds.names, now_us()).training()
 
         some = None if codes is None else told(codes)
         n_customers, n_items = len(self.identities.customers), len(self.catalog)
@@ -132,7 +135,7 @@ class Live:
 
     def history(self, base: Base) -> History:
         """What plugins learn from, of the rows of a base."""
-        return history_of(base, list(self.kinds.names), self.catalog.whole(), now_us())
+        return history_of(base, list(self.kinds.names), self.catalog.whole(), now_us(), self.kind_table)
 
     def rebuild_histories(self, progress: Callable[[int, int], None] = lambda done, rows: None) -> None:
         """Replace the base of `histories` by one that holds everything recorded so far."""
@@ -152,10 +155,10 @@ class Live:
                 self._built_for = _BuiltFor(base.sequence, len(owners), owners_checksum(owners))
                 later = count_interactions(cursor, since=base.sequence).later
                 if later <= most_late(base):
-                    histories = Histories(base, self._rebase_soon)
+                    histories = Histories(base, self._rebase_soon, self.kind_table)
                     histories.load(self.identities.owners, read_later(cursor, after=base.sequence))
                     return histories
-        return Histories(self.build(), self._rebase_soon)
+        return Histories(self.build(), self._rebase_soon, self.kind_table)
 
     def close(self) -> None:
         """Wait for what runs in the background; nothing is begun any more. Before the store closes. Idempotent."""

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis import Customers, History, kernels
-from visavis.history import KIND_WEIGHTS
+from visavis.history import KindColumns
 
 Signal = Literal["presence", "weight", "rating"]
 
 CAUSES: tuple[tuple[str, str], ...] = (
+    ("because_you_noticed", "because of {item}, which you took notice of"),
     ("because_you_viewed", "because you looked at {item}"),
     ("because_you_carted", "because you put {item} in your cart"),
     ("because_you_liked", "because you liked {item}"),
@@ -23,8 +24,10 @@ CAUSES: tuple[tuple[str, str], ...] = (
 )
 """Kind and text of a reason, by `Tastes.cause`. What says more stands later; a rating stands by itself."""
 
-_CAUSE_OF_KIND = {"view": 0, "click": 0, "cart": 1, "like": 2, "purchase": 3}
-_RATED = 4
+_NOTICED = 0
+"""Kinds of which only the user's own table knows what they mean."""
+_CAUSE_OF_KIND = {"view": 1, "click": 1, "cart": 2, "like": 3, "purchase": 4}
+_RATED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,10 @@ class Tastes:
 
 
 class _Words(NamedTuple):
-    """What the kinds of a store say: weight and cause, by code."""
+    """What the kinds of a store say, by code."""
 
     kinds: list[str]
-    weight_of: NDArray[np.float64]
+    meaning: KindColumns
     cause_of: NDArray[np.int8]
 
 
@@ -69,16 +72,19 @@ class LiveTastes:
         if last is not None and last[0] is customers and last[1] == signal:
             return last[2]
         words = self._words
-        if words is None or words.kinds != customers.kinds:
-            words = self._words = _words_of(customers.kinds)
+        meaning = customers.meaning
+        if words is None or words.meaning is not meaning:
+            words = self._words = _words_of(customers.kinds, meaning)
         tastes = _read(customers, slice(None), customers.indptr, words, signal)
         self._last = (customers, signal, tastes)
         return tastes
 
 
-def read_tastes(customers: Customers, signal: Signal) -> Tastes:
-    """What `LiveTastes.of` answers, kept nowhere: for many customers, who are asked about once."""
-    return _read(customers, slice(None), customers.indptr, _words_of(customers.kinds), signal)
+def read_tastes(customers: Customers, signal: Signal, now: int | None = None) -> Tastes:
+    """What `LiveTastes.of` answers, kept nowhere: for many customers, who are asked about once. What fades does so as
+    of `now`, if that is given."""
+    words = _words_of(customers.kinds, customers.meaning)
+    return _read(customers, slice(None), customers.indptr, words, signal, now)
 
 
 def past_tastes(history: History, signal: Signal) -> Tastes:
@@ -86,19 +92,25 @@ def past_tastes(history: History, signal: Signal) -> Tastes:
     first = int(np.searchsorted(history.customer, 0))
     indptr = np.zeros(history.n_customers + 1, dtype=np.int64)
     np.cumsum(np.bincount(history.customer[first:], minlength=history.n_customers), out=indptr[1:])
-    return _read(history, slice(first, None), indptr, _words_of(history.kinds), signal)
+    return _read(history, slice(first, None), indptr, _words_of(history.kinds, history.meaning), signal)
 
 
-def _words_of(kinds: Sequence[str]) -> _Words:
-    return _Words(
-        list(kinds),
-        np.array([KIND_WEIGHTS.get(kind, 0.0) for kind in kinds], dtype=np.float64),
-        np.array([_CAUSE_OF_KIND.get(kind, 0) for kind in kinds], dtype=np.int8),
-    )
+def _words_of(kinds: Sequence[str], meaning: KindColumns) -> _Words:
+    # Kinds may have come since, and no row that was read before is of those.
+    names = list(kinds)[: len(meaning.weight)]
+    return _Words(names, meaning, np.array([_CAUSE_OF_KIND.get(kind, _NOTICED) for kind in names], dtype=np.int8))
 
 
-def _read(rows: History | Customers, whose: slice, indptr: NDArray[np.int64], words: _Words, signal: Signal) -> Tastes:
-    kinds, weight_of, cause_of = words
+def _read(
+    rows: History | Customers,
+    whose: slice,
+    indptr: NDArray[np.int64],
+    words: _Words,
+    signal: Signal,
+    now: int | None = None,
+) -> Tastes:
+    kinds, meaning, cause_of = words
+    fades = bool(meaning.half_life.any())
     starts, item, value, cause = kernels.tastes_of(
         indptr,
         rows.item[whose],
@@ -106,11 +118,14 @@ def _read(rows: History | Customers, whose: slice, indptr: NDArray[np.int64], wo
         rows.quantity[whose],
         rows.rating[whose],
         rows.basket[whose],
-        weight_of,
+        meaning.weight,
         cause_of,
         kinds.index("purchase") if "purchase" in kinds else -1,
         kinds.index("skip") if "skip" in kinds else -1,
         signal,
+        rows.time[whose] if fades else None,
+        meaning.half_life if fades else None,
+        rows.now if now is None else now,
     )
     if signal == "rating":
         cause = np.full(len(item), _RATED, dtype=np.int8)

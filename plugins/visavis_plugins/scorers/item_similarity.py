@@ -83,6 +83,8 @@ class ItemSimilarity(NeighbourScorer):
     similarities_: NDArray[np.float32]
     signal_: Signal
 
+    _as_of: int = 0
+    """The moment as of which weights of the matrix have faded, so that all rows of it are alike."""
     _matrix: Matrix | None = None
     """What the table was made of, once it was refreshed: not kept by `fit`, for many are never refreshed."""
 
@@ -108,9 +110,13 @@ class ItemSimilarity(NeighbourScorer):
         """
         known, some = self._matrix, changes.customers
         if known is None or some is None:
-            matrix, dirty = Matrix.of(read_tastes(changes.everybody(), self.signal_)), None
+            everybody = changes.everybody()
+            as_of = everybody.now
+            matrix, dirty = Matrix.of(read_tastes(everybody, self.signal_)), None
         else:
-            matrix, was, now = known.replaced(some.codes, read_tastes(some, self.signal_), changes.n_customers)
+            as_of = self._as_of
+            tastes = read_tastes(some, self.signal_, as_of)
+            matrix, was, now = known.replaced(some.codes, tastes, changes.n_customers)
             changed, theirs = differing(was, now)
             # For the adjusted methods one rating moves the customer's mean, and with it all others.
             dirty = matrix.beside(changed if self.options.method == "cosine" else theirs, changes.n_items)
@@ -118,7 +124,7 @@ class ItemSimilarity(NeighbourScorer):
         # What everybody did was read last, and may know of items that came just now.
         n_items = max(changes.n_items, int(matrix.indices.max(initial=-1)) + 1)
         made = copy.copy(self)
-        made._matrix = matrix
+        made._matrix, made._as_of = matrix, as_of
         if dirty is None or np.count_nonzero(dirty) * _MANY > n_items or self.options.method.endswith("co_rated"):
             made._learn(self._compare(matrix, n_items, None, threads=1))
             return made

@@ -128,7 +128,7 @@ def _answers(
 ) -> NDArray[np.int32]:
     """int32 [n_customers, 20]: what each would have been shown; places that the scorer leaves free are filled as in a
     request."""
-    hidden = Hidden(stage.kinds)
+    hidden = Hidden(stage.kinds, stage.kind_table)
     everywhere = np.zeros(len(stage.items), dtype=np.bool_)
     parts = []
     for begin in range(0, len(truth), _AT_ONCE):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis import kernels
-from visavis.history import Customers, History, Items
+from visavis.history import KIND_TABLE, Customers, History, Items, KindTable
 from visavis.live import Live
 from visavis.live.base import Base, history_of
 from visavis.live.histories import Histories
@@ -59,6 +59,7 @@ class Stage:
     history: History
     histories: Histories
     kinds: Sequence[str]
+    kind_table: KindTable
     ids: Sequence[str]
     seen: NDArray[np.int64]
     """Who had bought what by then: customer · `width` + item, ascending."""
@@ -95,6 +96,7 @@ def stage_at(
     end: int,
     min_buyers: int = 1,
     objectors: NDArray[np.int32] = _NOBODY,
+    kind_table: KindTable = KIND_TABLE,
 ) -> Stage:
     """What was known at `begin` (µs), and what was bought from then until `end` (left out).
 
@@ -105,7 +107,9 @@ def stage_at(
         customer, base.item, bought & (base.time >= begin) & (base.time < end), len(catalogue)
     )
     later = later[~np.isin(customer[later], objectors)]
-    return _stage(base, catalogue, kinds, customer_ids, begin, min_buyers, (customer[later], base.item[later]))
+    return _stage(
+        base, catalogue, kinds, customer_ids, begin, min_buyers, (customer[later], base.item[later]), kind_table
+    )
 
 
 def stage_of_split(train: Live, test: Live, min_buyers: int = 1) -> Stage:
@@ -125,7 +129,7 @@ def stage_of_split(train: Live, test: Live, min_buyers: int = 1) -> Stage:
     pairs = np.array(own, dtype=np.int32)[customer[rows]], items[item[rows]]
     # A moment after the last one: nothing is hidden of what is known, and its end is when scorers are asked.
     now = int(base.time.max(initial=0)) + 1
-    return _stage(base, train.catalog.whole(), tuple(train.kinds.names), ids, now, min_buyers, pairs)
+    return _stage(base, train.catalog.whole(), tuple(train.kinds.names), ids, now, min_buyers, pairs, train.kind_table)
 
 
 def _stage(
@@ -136,6 +140,7 @@ def _stage(
     begin: int,
     min_buyers: int,
     later: tuple[NDArray[np.int32], NDArray[np.int32]],
+    kind_table: KindTable,
 ) -> Stage:
     """`later`: customer and item of what was bought then, each pair once."""
     customer = _owners(base)
@@ -157,9 +162,10 @@ def _stage(
         begin,
         items,
         buyers[order],
-        history_of(past, list(kinds), items, begin),
-        Histories(past),
+        history_of(past, list(kinds), items, begin, kind_table).training(),
+        Histories(past, kind_table=kind_table),
         tuple(kinds),
+        kind_table,
         customer_ids,
         seen,
         width,
