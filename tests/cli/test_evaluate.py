@@ -72,3 +72,21 @@ def test_refusals_say_what_to_do(run: Command, store: Path, arguments: tuple[str
     ended = run("evaluate", *arguments, "--data", store)
     assert ended.code == 1
     assert words in ended.err
+
+
+def test_a_page_that_needs_nothing_else(run: Command, store: Path, tmp_path: Path) -> None:
+    ended = run("report", "evaluation", "--days", 7, "--out", tmp_path / "page.html", "--data", store)
+    assert ended.code == 0, ended.err
+    assert ended.out == f"wrote {tmp_path / 'page.html'}\n"
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "What customers with a past bought (30 customers)" in page
+    assert page.count("<svg") == page.count("</svg>") >= 2
+    assert not [word for word in ("http:", "https:", "<script", "src=", "url(") if word in page]
+    again = run("report", "evaluation", "--days", 7, "--out", tmp_path / "page.html", "--data", store)
+    assert again.code == 1
+    assert "say --replace" in again.err
+    assert run("report", "evaluation", "repeat", "--days", 7, "--out", tmp_path / "page.html", "--replace", "--data",
+               store).code == 0  # fmt: skip
+    nowhere = run("report", "evaluation", "--days", 7, "--out", tmp_path / "no" / "page.html", "--data", store)
+    assert nowhere.code == 1
+    assert "name another file with --out" in nowhere.err

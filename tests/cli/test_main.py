@@ -17,8 +17,8 @@ from visavis.cli.main import COMMANDS, build_parser
 from visavis.errors import FieldViolation, InvalidInput
 
 NAMES = [
-    "import", "fit", "evaluate", "recommend", "similar", "profile", "segments", "consent", "send", "serve", "keys",
-    "plugins", "settings", "kinds",
+    "import", "fit", "evaluate", "report", "recommend", "similar", "profile", "segments", "consent", "send", "serve",
+    "keys", "plugins", "settings", "kinds",
     "snapshot", "backup", "restore", "compact",
     "status", "doctor", "demo",
 ]  # fmt: skip

@@ -49,6 +49,11 @@ def add(commands: Any) -> None:
         "it. Nothing that is served changes.",
         example="visavis evaluate --days 28 --data shop.duckdb",
     )
+    add_asked(parser)
+
+
+def add_asked(parser: argparse.ArgumentParser) -> None:
+    """What may be asked of an evaluation."""
     parser.add_argument("scorers", nargs="*", metavar="SCORER", help="the scorers to judge (default: all)")
     parser.add_argument("--days", type=float, default=28, help="how many days are to be foretold (default: 28)")
     parser.add_argument(
@@ -68,19 +73,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace, out: Output) -> int:
     """Evaluate, print a table a task and what it says."""
-    asked: dict[str, Any] = {"min_buyers": args.min_buyers, "most_customers": args.customers, "seed": args.seed}
-    if (args.train is None) != (args.test is None):
-        raise InvalidInput("--train and --test go together; give both files, or none to divide the store by a day")
-    with ProgressReport(sys.stderr) as progress:
-        if args.train is not None:
-            if args.end is not None:
-                raise InvalidInput("--end divides a store by a day, --train and --test are divided; give one of them")
-            report = _of_split(args, asked, progress)
-        else:
-            with open_shop(args) as shop:
-                report = shop.customize.evaluate(
-                    args.scorers, days=args.days, end=_time(args.end), **asked, progress=progress
-                )
+    report = evaluated(args)
     if out.as_json:
         out.json(report)
     else:
@@ -88,6 +81,21 @@ def run(args: argparse.Namespace, out: Output) -> int:
     for name, why in sorted(report.failed.items()):
         print(f"visavis: scorer {safe(name)} failed and is left out: {safe(why)}", file=sys.stderr)
     return 0
+
+
+def evaluated(args: argparse.Namespace) -> Evaluation:
+    """What the arguments of `add_asked` ask for."""
+    asked: dict[str, Any] = {"min_buyers": args.min_buyers, "most_customers": args.customers, "seed": args.seed}
+    if (args.train is None) != (args.test is None):
+        raise InvalidInput("--train and --test go together; give both files, or none to divide the store by a day")
+    if args.train is not None and args.end is not None:
+        raise InvalidInput("--end divides a store by a day, --train and --test are divided; give one of them")
+    end = _time(args.end)
+    with ProgressReport(sys.stderr) as progress:
+        if args.train is not None:
+            return _of_split(args, asked, progress)
+        with open_shop(args) as shop:
+            return shop.customize.evaluate(args.scorers, days=args.days, end=end, **asked, progress=progress)
 
 
 def _of_split(args: argparse.Namespace, asked: dict[str, Any], progress: ProgressReport) -> Evaluation:
@@ -170,4 +178,4 @@ def _in_words(one: Compared) -> str:
     return f"{words[one.verdict]}: {one.difference:+.4f} ({one.low:+.4f} to {one.high:+.4f})"
 
 
-__all__ = ["add", "print_evaluation", "run"]
+__all__ = ["add", "add_asked", "evaluated", "print_evaluation", "run"]
