@@ -23,7 +23,11 @@ NAMES = {
     "diversity": "Diversity",
     "popularity_lift": "Popularity lift",
 }
-_VERDICTS = {"better": "is better than", "worse": "is worse than", "unclear": "no difference shown from"}
+_VERDICTS = {
+    "better": "{} is better than {}",
+    "worse": "{} is worse than {}",
+    "unclear": "{} and {}: no difference shown",
+}
 _ROW, _LEFT, _WIDTH, _RIGHT = 26, 190, 460, 130  # px of a plot
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --paper: #fdfdfc; --soft: #66707d; --line: #d5dae0; --own: #2463a8;
@@ -86,10 +90,8 @@ def _task(title: str, lines: Sequence[Judged], compared: Sequence[Compared]) -> 
     if compared:
         yield "<ul>"
         for pair in compared:
-            yield (
-                f"<li>{escape(pair.scorer)} {_VERDICTS[pair.verdict]} {escape(pair.against)}: {pair.difference:+.4f} "
-                f"({pair.low:+.4f} to {pair.high:+.4f})</li>"
-            )
+            words = _VERDICTS[pair.verdict].format(escape(pair.scorer), escape(pair.against))
+            yield f"<li>{words}: {pair.difference:+.4f} ({pair.low:+.4f} to {pair.high:+.4f})</li>"
         yield "</ul>"
     keys = list(dict.fromkeys((measure.name, measure.places) for one in lines for measure in one.measures))
     yield '<div class="wide">\n<table>\n<thead><tr><th scope="col">scorer</th>'
