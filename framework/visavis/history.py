@@ -154,8 +154,8 @@ class History:
         if trains.all():
             return self
         keep = trains[self.kind]
-        own = {
-            name: getattr(self, name)[keep]
+        own: dict[str, Any] = {
+            name: _read_only(getattr(self, name)[keep])
             for name in ("customer", "item", "kind", "time", "quantity", "amount", "rating", "basket")
         }
         return replace(self, **own)
@@ -205,9 +205,12 @@ class Customers:
         if trains.all():
             return self
         keep = trains[self.kind]
-        own = {name: getattr(self, name)[keep] for name in ("item", "kind", "time", "quantity", "rating", "basket")}
+        own: dict[str, Any] = {
+            name: _read_only(getattr(self, name)[keep])
+            for name in ("item", "kind", "time", "quantity", "rating", "basket")
+        }
         kept = np.concatenate([[0], np.cumsum(keep)])
-        return replace(self, indptr=kept[self.indptr], **own)
+        return replace(self, indptr=_read_only(kept[self.indptr]), **own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +255,12 @@ class Features:
 
     def __getitem__(self, name: str) -> Array:
         return self.columns[name]
+
+
+def _read_only(array: Array) -> Array:
+    """Plugins share it: what one of them wrote, all others would read."""
+    array.flags.writeable = False
+    return array
 
 
 def kind_among(kinds: Sequence[str], kind: NDArray[np.uint16], names: Collection[str]) -> NDArray[np.bool_]:

@@ -63,6 +63,7 @@ def test_a_split_of_ones_own(run: Command, tmp_path: Path) -> None:
     [
         (("--train", "a.csv"), "--train and --test go together"),
         (("--train", "a.csv", "--test", "b.csv", "--end", "2026-01-01"), "give one of them"),
+        (("--train", "a.csv", "--test", "b.csv", "--days", "7"), "give one of them"),
         (("--end", "soon"), "--end is 'soon'; give a day, as 2026-10-31"),
         (("nosuch",), "there is no scorer 'nosuch'; known are"),
         (("--days", "400"), "give fewer days than 400"),
@@ -87,6 +88,31 @@ def test_a_page_that_needs_nothing_else(run: Command, store: Path, tmp_path: Pat
     assert "say --replace" in again.err
     assert run("report", "evaluation", "repeat", "--days", 7, "--out", tmp_path / "page.html", "--replace", "--data",
                store).code == 0  # fmt: skip
+    page_before = (tmp_path / "page.html").read_text(encoding="utf-8")
     nowhere = run("report", "evaluation", "--days", 7, "--out", tmp_path / "no" / "page.html", "--data", store)
     assert nowhere.code == 1
-    assert "name another file with --out" in nowhere.err
+    assert "there is no folder" in nowhere.err
+    assert "own places" in page_before
+    assert [one.name for one in tmp_path.glob(".page*")] == []
+
+
+def test_rows_that_are_left_out_of_a_split_are_told(run: Command, tmp_path: Path) -> None:
+    train, test = _sales(tmp_path / "train.csv", 1, 20), _sales(tmp_path / "test.csv", 21, 5)
+    with test.open("a") as stream:
+        stream.write("c1,i1,2026-01-99\n")
+    ended = run("evaluate", "repeat", "--train", train, "--test", test)
+    assert ended.code == 0
+    assert "test.csv: 1 of 51 rows are left out" in ended.err
+
+
+def test_nothing_judged_is_a_failure(run: Command, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "tired.py").write_text(
+        "import visavis\n\nclass Tired(visavis.Scorer):\n    name = 'tired'\n\n"
+        "    def score(self, customers, candidates):\n        raise RuntimeError('\\ud800 <b>')\n\n"
+        "@visavis.hookimpl\ndef visavis_scorers():\n    return [Tired]\n"
+    )
+    ended = run("evaluate", "tired", "--days", 7, "--plugins-dir", tmp_path / "plugins", "--data", store)
+    assert ended.code == 1
+    assert "scorer tired is left out" in ended.err
+    assert "own_counts*" in ended.out

@@ -285,10 +285,8 @@ def test_an_evaluation_comes_whole(client: Client, shop: Standin) -> None:
     assert shop.seen[0] == ("evaluate", ("popularity", "repeat"), *asked.values())
     assert [one.step for one in told][-1] == "evaluate"
     shop.seen.clear()
-    naive = NOON.replace(tzinfo=None)
-    assert client.customize.evaluate(end=naive).end == NOON
     assert client.customize.evaluate().begin is None
-    assert [seen[2:] for seen in shop.seen] == [(28.0, NOON, 1, 2_000, 1), (28.0, None, 1, 2_000, 1)]
+    assert [seen[2:] for seen in shop.seen] == [(28.0, None, 1, 2_000, 1)]
 
 
 def test_a_repeated_fit_joins_or_is_answered(channel: grpc.Channel, shop: Standin) -> None:

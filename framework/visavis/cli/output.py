@@ -36,7 +36,7 @@ class Output:
     def json(self, value: object) -> None:
         """A value as JSON; dataclasses become objects, times ISO 8601."""
         # A stream that is not UTF-8 would escape characters in its own way, which is not JSON's.
-        self._write(json.dumps(plain(value), ensure_ascii=not self.utf8, indent=2))
+        self._write(json.dumps(plain(value), ensure_ascii=not self.utf8, indent=2, allow_nan=False))
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
         """Rows under headers, the columns of `right` aligned right; cut to the width, widest columns first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from visavis.api.v1 import evaluation_service_pb2 as evaluation_pb
 from visavis.api.v1 import recommendation_service_pb2 as recommendation_pb
@@ -110,9 +110,7 @@ class Customize:
         seed: int = 1,
         progress: Callable[[Progress], None] | None = None,
     ) -> Evaluation:
-        """How well each scorer would have foretold the purchases of the last `days`. `end` without a zone is UTC."""
-        if isinstance(end, datetime) and end.utcoffset() is None:
-            end = end.replace(tzinfo=UTC)
+        """How well each scorer would have foretold the purchases of the last `days`. `end` must say its time zone."""
         request = make(
             evaluation_pb.EvaluateRequest,
             scorers=scorers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from visavis.config import Settings
 from visavis.customize.answers import Answers
 from visavis.customize.evaluation import Asked, evaluate_past
 from visavis.customize.recommending import Recommending, Wanted
+from visavis.errors import Conflict
 from visavis.evaluation import Evaluation
 from visavis.live import Live
 from visavis.model import AttributeFilter, CustomerRef, Progress, Recommendation, SimilarItems
@@ -22,6 +24,7 @@ class Customize:
 
     def __init__(self, store: Store, live: Live, settings: Settings, registry: Registry) -> None:
         self._live, self._settings, self._registry = live, settings, registry
+        self._evaluating = threading.Lock()
         self._recommending = Recommending(store, live, settings)
 
     @property
@@ -153,15 +156,20 @@ class Customize:
     ) -> Evaluation:
         """How well each scorer, fitted on all that came before, would have foretold the purchases of the last `days`.
 
-        `scorers` empty means all there are; baselines come on top. The period ends at `end` (UTC unless it says
-        otherwise), by default with the last purchase. Only items that `min_buyers` customers had bought by then are
-        recommended and foretold. More customers than `most_customers` are a sample, drawn by `seed`. Nothing that is
-        served changes. Raises `NotReady` where there is no past or nothing to foretell, `NotFound` for an unknown
-        scorer, `InvalidInput` for bad fields.
+        `scorers` empty means all there are; baselines come on top. The period ends before `end` (in the shop's time
+        zone unless it says otherwise), by default with the day of the last purchase. Only items that `min_buyers`
+        customers had bought by then are recommended and foretold. More customers than `most_customers` are a sample,
+        drawn by `seed`. Nothing that is served changes. Raises `NotReady` where there is no past or nothing to
+        foretell, `NotFound` for an unknown scorer, `InvalidInput` for bad fields, `Conflict` while another one runs.
         """
         asked = Asked(_tuple(scorers), days, end, min_buyers, most_customers, seed)
-        fallback = self._settings["fallback_scorer"]
-        return evaluate_past(self._live, self._registry, fallback, asked, progress or (lambda _: None))
+        fallback, zone = self._settings["fallback_scorer"], self._settings["time_zone"]
+        if not self._evaluating.acquire(blocking=False):
+            raise Conflict("an evaluation is running; wait for it, then evaluate again", reason="EVALUATION_RUNNING")
+        try:
+            return evaluate_past(self._live, self._registry, fallback, zone, asked, progress or (lambda _: None))
+        finally:
+            self._evaluating.release()
 
 
 def _tuple(values: Any) -> Any:

@@ -36,7 +36,8 @@ class Job(Generic[T]):
         self.name = name
         self.fingerprint = fingerprint
         self.began = time.monotonic()
-        self.stopping = False
+        self.stopping = ""
+        """Why the work is to end at its next report; empty while it may go on."""
         self._loop = asyncio.get_running_loop()
         self._latest: Progress | None = None
         self._changed = self._loop.create_future()
@@ -78,7 +79,7 @@ class Job(Generic[T]):
 
     def _give_up(self) -> None:
         if self.stopping:
-            raise Unavailable(f"the server is going down; {self.name} was given up")
+            raise Unavailable(f"{self.stopping}; {self.name} was given up")
 
     def _show(self, progress: Progress) -> None:
         self._latest = progress
@@ -137,7 +138,7 @@ class Jobs:
         """Tell all work to end at its next report, and wait for it."""
         self._stopping = True
         for job in self._running:
-            job.stopping = True
+            job.stopping = "the server is going down"
         await asyncio.gather(*(job.task for job in self._running), return_exceptions=True)
 
     def _remember(self, key: tuple[str, str], job: Job[Any]) -> None:

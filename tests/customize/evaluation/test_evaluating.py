@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from visavis import Interaction
+import visavis
+from visavis import Consent, Interaction
+from visavis.config import load_settings
 from visavis.engine import Engine
-from visavis.errors import InvalidInput, NotFound, NotReady
+from visavis.errors import Conflict, InvalidInput, NotFound, NotReady
 from visavis.evaluation import Evaluation
 from visavis.model import Progress
 
@@ -40,9 +42,47 @@ class Alert(visavis.Scorer):
 
 class Tired(visavis.Scorer):
     name = "tired"
+    personal = False
 
     def score(self, customers, candidates):
         raise RuntimeError("not today")
+
+class Silent(visavis.Scorer):
+    name = "silent"
+
+    def score(self, customers, candidates):
+        return np.full((len(customers), len(candidates)), np.nan)
+
+class Careless(visavis.Scorer):
+    '''Forgets to return itself, and would write into what all share.'''
+    name = "careless"
+    mode = "fitted"
+
+    def fit(self, history):
+        try:
+            history.item[:] = 0
+        except ValueError:
+            self.refused_ = np.array(True)
+
+    def score(self, customers, candidates):
+        assert self.refused_
+        return np.ones((len(customers), len(candidates)))
+
+class Fond(visavis.Scorer):
+    '''Likes best what the customer bought.'''
+    name = "fond"
+
+    def score(self, customers, candidates):
+        scores = np.zeros((len(customers), len(candidates)))
+        for row in range(len(customers)):
+            scores[row, customers.item[customers.indptr[row] : customers.indptr[row + 1]]] = 1
+        return scores
+
+class Impostor(visavis.Scorer):
+    name = "own_counts"
+
+    def score(self, customers, candidates):
+        return np.zeros((len(customers), len(candidates)))
 
 class Unlearned(visavis.Scorer):
     name = "unlearned"
@@ -56,7 +96,7 @@ class Unlearned(visavis.Scorer):
 
 @visavis.hookimpl
 def visavis_scorers():
-    return [Alert, Tired, Unlearned]
+    return [Alert, Tired, Silent, Careless, Fond, Impostor, Unlearned]
 """
 
 
@@ -76,16 +116,27 @@ def filled(shop: Engine, customers: int = 40, days: int = 60) -> Engine:
     return shop
 
 
+def _with_plugins(open_shop: Callable[..., Engine], folder: Path, **settings: Any) -> Engine:
+    (folder / "plugins").mkdir()
+    (folder / "plugins" / "some.py").write_text(PLUGINS)
+    return open_shop(plugins_dir=str(folder / "plugins"), **settings)
+
+
+@pytest.fixture
+def plugged(open_shop: Callable[..., Engine], tmp_path: Path) -> Engine:
+    """A filled shop with good and bad plugins."""
+    return filled(_with_plugins(open_shop, tmp_path))
+
+
 def ndcg(report: Evaluation, task: str) -> dict[str, float]:
     return {one.scorer: one.value("ndcg", 10) for one in report.judged if one.task == task}
 
 
 def test_who_knows_habits_wins_where_habits_rule(shop: Engine) -> None:
     report = filled(shop).customize.evaluate(days=15)
+    assert report.end == START + timedelta(days=60), "after the day of the last purchase"
     all_of_it = ndcg(report, "repeat_allowed")
-    assert set(all_of_it) == {
-        "popular_ever", "popular_lately", "own_counts", "popularity", "repeat", "item_similarity",
-    }  # fmt: skip
+    assert set(all_of_it) == {"popular_ever", "popular_lately", "own_counts", *shop.registry.scorers}
     assert min(all_of_it["repeat"], all_of_it["own_counts"]) > all_of_it["item_similarity"] > all_of_it["popularity"]
     new = ndcg(report, "new_only")
     assert new["item_similarity"] > new["popularity"]
@@ -106,26 +157,83 @@ def test_period_counts_and_progress(shop: Engine) -> None:
     assert {one.customers for one in report.judged if one.task == "repeat_allowed"} == {40}
     steps = [one.step for one in told]
     assert steps[0] == "read"
-    assert {"fit repeat", "judge repeat", "judge"} <= set(steps)
+    assert {"fit repeat", "judge repeat, repeat_allowed", "judge popular_ever, new_only", "compare"} <= set(steps)
 
 
-def test_nobody_looks_ahead_and_who_fails_is_named(open_shop: Callable[..., Engine], tmp_path: Path) -> None:
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / "three.py").write_text(PLUGINS)
-    shop = filled(open_shop(plugins_dir=str(tmp_path / "plugins")))
-    report = shop.customize.evaluate(days=15)
-    assert {one.scorer for one in report.judged} >= {"alert", "repeat"}
-    assert set(report.failed) == {"tired", "unlearned"}
+def test_nobody_looks_ahead_and_who_fails_is_named(plugged: Engine) -> None:
+    report = plugged.customize.evaluate(days=15)
+    assert {one.scorer for one in report.judged} >= {"alert", "repeat", "silent", "careless"}
+    assert set(report.failed) == {"tired", "unlearned", "own_counts"}
+    assert "name of a baseline" in report.failed["own_counts"]
     assert "not today" in report.failed["tired"]
     assert "too hard" in report.failed["unlearned"]
     assert not any("tired" in (one.scorer, one.against) for one in report.compared)
 
 
-def test_ties_go_to_what_sold_more(open_shop: Callable[..., Engine], tmp_path: Path) -> None:
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / "three.py").write_text(PLUGINS)
-    shop = filled(open_shop(plugins_dir=str(tmp_path / "plugins")))
-    report = shop.customize.evaluate(["alert"], days=15)
+def test_nobody_is_credited_with_what_another_filled(plugged: Engine) -> None:
+    report = plugged.customize.evaluate(["silent", "repeat", "popularity"], days=15)
+    own = {(one.scorer, one.task): one.value("own", 10) for one in report.judged}
+    assert own["silent", "repeat_allowed"] == 0
+    assert own["repeat", "new_only"] == 0, "new goods are not bought again"
+    assert own["popularity", "new_only"] == own["own_counts", "new_only"] == 1
+    assert 0 < own["repeat", "repeat_allowed"] < 1
+    named = {(one.scorer, one.task) for one in report.compared} | {(one.against, one.task) for one in report.compared}
+    assert ("popularity", "new_only") in named
+    assert not {("silent", "repeat_allowed"), ("silent", "new_only"), ("repeat", "new_only")} & named
+
+
+def test_what_was_bought_is_left_out_where_new_goods_are_asked_for(plugged: Engine) -> None:
+    back = Interaction("return", "c0", "i0", "back", START + timedelta(days=41), reverses_id="0-0-i0")
+    plugged.identify.record([back])
+    report = plugged.customize.evaluate(["fond", "alert"], days=15)
+    measures = {(one.scorer, one.task): one.measures for one in report.judged}
+    # Without what was bought, it likes all that is left alike, as the other one likes everything.
+    assert measures["fond", "new_only"] == measures["alert", "new_only"]
+    assert measures["fond", "repeat_allowed"] != measures["alert", "repeat_allowed"]
+
+
+def test_a_fall_back_that_fails_is_named_alone(open_shop: Callable[..., Engine], tmp_path: Path) -> None:
+    shop = filled(_with_plugins(open_shop, tmp_path, fallback_scorer="tired"))
+    report = shop.customize.evaluate(["repeat"], days=15)
+    assert set(report.failed) == {"tired"}
+    assert {one.scorer for one in report.judged} == {"popular_ever", "popular_lately", "own_counts", "repeat"}
+
+
+def test_it_judges_by_the_shops_own_table_of_kinds(tmp_path: Path) -> None:
+    (tmp_path / "visavis.toml").write_text("[kinds.purchase]\ntrains = false\n")
+    given = {"linger_ms": 0, "data": str(tmp_path / "own.duckdb")}
+    settings = load_settings(given, environ={}, file=str(tmp_path / "visavis.toml"))
+    with visavis.open(tmp_path / "own.duckdb", settings=settings) as shop:
+        report = filled(shop).customize.evaluate(["popularity"], days=15)
+    assert report.known_interactions == 0, "nothing bought was learned from"
+
+
+def test_objectors_are_not_foretold(shop: Engine) -> None:
+    filled(shop)
+    for customer in range(10):
+        shop.identify.set_consent(f"c{customer}", Consent("personalization", granted=False))
+    report = shop.customize.evaluate(["repeat"], days=15)
+    assert {one.customers for one in report.judged if one.task == "repeat_allowed"} == {30}
+
+
+def test_one_at_a_time(shop: Engine) -> None:
+    filled(shop)
+
+    def again(_: Progress) -> None:
+        with pytest.raises(Conflict, match="an evaluation is running; wait for it"):
+            shop.customize.evaluate(["repeat"], days=15)
+
+    assert shop.customize.evaluate(["repeat"], days=15, progress=again).judged
+
+
+def test_days_of_the_shop(open_shop: Callable[..., Engine]) -> None:
+    shop = filled(open_shop(time_zone="America/New_York"))
+    report = shop.customize.evaluate(["repeat"], days=10, end=datetime(2026, 2, 10))  # noqa: DTZ001 - the shop's own
+    assert report.end == datetime(2026, 2, 10, 5, tzinfo=UTC)
+
+
+def test_ties_go_to_what_sold_more(plugged: Engine) -> None:
+    report = plugged.customize.evaluate(["alert"], days=15)
     # It scores all alike.
     assert ndcg(report, "repeat_allowed")["alert"] == ndcg(report, "repeat_allowed")["popular_ever"]
 
@@ -149,6 +257,7 @@ def test_customers_without_a_past_are_told_apart(shop: Engine) -> None:
     cold = [one for one in report.judged if one.task == "cold"]
     assert {one.scorer for one in cold} == {"popular_ever", "popular_lately", "popularity"}
     assert {one.customers for one in cold} == {5}
+    assert {one.verdict for one in report.compared if one.task == "cold"} == {"unclear"}, "too few"
     assert all(measure.name != "popularity_lift" for one in cold for measure in one.measures)
 
 
@@ -169,6 +278,8 @@ def test_what_is_served_stays(shop: Engine) -> None:
         ({"most_customers": 0}, "most_customers"),
         ({"seed": -1}, "seed"),
         ({"end": "today"}, "end"),
+        ({"end": datetime(1, 1, 2, tzinfo=UTC)}, "end"),
+        ({"scorers": "repeat"}, "scorers"),
     ],
 )
 def test_bad_fields_are_named(shop: Engine, asked: dict[str, Any], words: str) -> None:
@@ -177,7 +288,7 @@ def test_bad_fields_are_named(shop: Engine, asked: dict[str, Any], words: str) -
 
 
 def test_refusals_say_what_to_do(shop: Engine) -> None:
-    with pytest.raises(NotReady, match="nothing was bought yet; import a file"):
+    with pytest.raises(NotReady, match=r"nothing was bought yet, and purchases .*; import a file"):
         shop.customize.evaluate()
     filled(shop)
     with pytest.raises(NotFound, match="there is no scorer 'nosuch'; known are"):

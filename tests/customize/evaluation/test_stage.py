@@ -27,7 +27,7 @@ def staged(shop: Engine, begin: float, end: float, min_buyers: int = 1) -> Stage
     ids = live.identities.customers.texts
     return stage_at(
         live.build(), live.catalog.whole(), tuple(live.kinds.names), ids, DAY_0 + round(begin * DAY),
-        DAY_0 + round(end * DAY), min_buyers, live.consents.objectors(),
+        DAY_0 + round(end * DAY), min_buyers, live.consents.objectors(), live.kind_table,
     )  # fmt: skip
 
 
@@ -127,6 +127,33 @@ def test_means_and_buyers(filled: Engine) -> None:
     means = dict(zip(stage.ids, stage.mean_buyers().tolist(), strict=True))
     assert (means["ann"], means["bob"]) == (1.5, 1.5)
     assert np.isnan(means["cid"])
+
+
+def test_what_was_brought_back_was_bought(filled: Engine) -> None:
+    stage = staged(filled, 20, 21)
+    indptr, items = stage.bought_by(np.array([0, 4, 1], np.int32))
+    assert {stage.items.ids[item] for item in items[: indptr[1]]} == {"tea", "cup", "jam"}
+    assert len(indptr) == 4
+    assert stage.n_buyers == 4
+
+
+def test_items_came_into_being_when_somebody_did_something(filled: Engine) -> None:
+    stage = staged(filled, 10, 20)
+    first = dict(zip(stage.items.ids, stage.items.first_seen.tolist(), strict=True))
+    assert first == {"tea": DAY_0, "cup": DAY_0, "jam": DAY_0 + DAY}
+
+
+def test_who_came_later_is_not_counted(filled: Engine) -> None:
+    stage = staged(filled, 10, 20)
+    assert stage.history.n_customers == 3
+    assert len(stage.ids) == 4
+
+
+def test_scorers_cannot_write_into_the_past(filled: Engine) -> None:
+    history = staged(filled, 20, 21).history
+    for name in ("customer", "item", "kind", "time", "quantity", "amount", "rating", "basket"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(history, name)[:] = 0
 
 
 def test_a_split_is_tied_by_ids(open_shop: Callable[..., Engine], tmp_path_factory: pytest.TempPathFactory) -> None:

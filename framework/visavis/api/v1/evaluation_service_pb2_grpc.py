@@ -48,8 +48,9 @@ class EvaluationServiceServicer(object):
 
     def Evaluate(self, request, context):
         """Fits scorers on all that came before a moment, lets them answer, and compares their answers with what was bought
-        after it. Nothing that is served changes. Streams progress, then the report. If the caller goes away, the work goes
-        on to its end and its report is lost; a server that is told to stop gives the work up.
+        after it. Nothing that is served changes. One evaluation runs at a time. Streams progress, then the report. If the
+        caller goes away, or the server is told to stop, the work is given up as soon as the scorer that is being fitted or
+        asked is through with that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

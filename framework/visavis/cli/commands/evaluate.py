@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from visavis.cli.options import add_command
 from visavis.cli.output import Output, safe
@@ -35,6 +36,7 @@ _COLUMNS = {
     "novelty": ("novelty", 10),
     "diversity": ("diversity", 10),
     "pop. lift": ("popularity_lift", 10),
+    "own": ("own", 10),
 }
 
 
@@ -55,9 +57,11 @@ def add(commands: Any) -> None:
 def add_asked(parser: argparse.ArgumentParser) -> None:
     """What may be asked of an evaluation."""
     parser.add_argument("scorers", nargs="*", metavar="SCORER", help="the scorers to judge (default: all)")
-    parser.add_argument("--days", type=float, default=28, help="how many days are to be foretold (default: 28)")
+    parser.add_argument("--days", type=float, help="how many days are to be foretold (default: 28)")
     parser.add_argument(
-        "--end", metavar="DAY", help="the day or time, UTC, when these end (default: after the last purchase)"
+        "--end",
+        metavar="DAY",
+        help="the day after them, or a time (default: the day after the last purchase)",
     )
     parser.add_argument(
         "--min-buyers", type=int, default=1, metavar="COUNT", help="only items with so many buyers before (default: 1)"
@@ -78,9 +82,14 @@ def run(args: argparse.Namespace, out: Output) -> int:
         out.json(report)
     else:
         print_evaluation(report, out)
+    return tell_failures(args, report)
+
+
+def tell_failures(args: argparse.Namespace, report: Evaluation) -> int:
+    """Name who was left out; the exit code: 1 where nothing but baselines was judged."""
     for name, why in sorted(report.failed.items()):
-        print(f"visavis: scorer {safe(name)} failed and is left out: {safe(why)}", file=sys.stderr)
-    return 0
+        print(f"visavis: scorer {safe(name)} is left out: {safe(why)}", file=sys.stderr)
+    return 0 if any(not one.baseline for one in report.judged) else 1
 
 
 def evaluated(args: argparse.Namespace) -> Evaluation:
@@ -90,12 +99,15 @@ def evaluated(args: argparse.Namespace) -> Evaluation:
         raise InvalidInput("--train and --test go together; give both files, or none to divide the store by a day")
     if args.train is not None and args.end is not None:
         raise InvalidInput("--end divides a store by a day, --train and --test are divided; give one of them")
-    end = _time(args.end)
+    if args.train is not None and args.days is not None:
+        raise InvalidInput("--days divides a store by a day, --train and --test are divided; give one of them")
+    end = _time(args)
     with ProgressReport(sys.stderr) as progress:
         if args.train is not None:
             return _of_split(args, asked, progress)
+        days = 28 if args.days is None else args.days
         with open_shop(args) as shop:
-            return shop.customize.evaluate(args.scorers, days=args.days, end=end, **asked, progress=progress)
+            return shop.customize.evaluate(args.scorers, days=days, end=end, **asked, progress=progress)
 
 
 def _of_split(args: argparse.Namespace, asked: dict[str, Any], progress: ProgressReport) -> Evaluation:
@@ -112,23 +124,34 @@ def _of_split(args: argparse.Namespace, asked: dict[str, Any], progress: Progres
             for name in ("train", "test")
         )
         for shop, path in ((train, args.train), (test, args.test)):
-            shop.identify.import_file(path, progress=progress)
+            taken = shop.identify.import_file(path, progress=progress)
+            if taken.rejected:
+                reasons = ", ".join(f"{why}: {count:,}" for why, count in taken.rejected_by_reason.items())
+                print(
+                    f"visavis: {safe(str(path))}: {taken.rejected:,} of {taken.rows:,} rows are left out "
+                    f"({safe(reasons)})",
+                    file=sys.stderr,
+                )
         wanted = Asked(tuple(args.scorers), **asked)
         fallback = train.settings["fallback_scorer"]
         return evaluate_split(train.live, test.live, train.registry, fallback, wanted, progress)
 
 
-def _time(text: str | None) -> datetime | None:
+def _time(args: argparse.Namespace) -> datetime | None:
+    text = args.end
     if text is None:
         return None
     try:
-        return datetime.combine(date.fromisoformat(text), time())
+        at = datetime.combine(date.fromisoformat(text), time())
     except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"--end is {text!r}; give a day, as 2026-10-31, or a time, as 2026-10-31T18:00") from None
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            raise InvalidInput(
+                f"--end is {text!r}; give a day, as 2026-10-31, or a time, as 2026-10-31T18:00"
+            ) from None
+    # A server elsewhere might have another zone than the one that the person at this command means.
+    return at if at.utcoffset() is not None else at.replace(tzinfo=ZoneInfo(settings_of(args)["time_zone"]))
 
 
 def print_evaluation(report: Evaluation, out: Output) -> None:
@@ -178,4 +201,4 @@ def _in_words(one: Compared) -> str:
     return f"{words[one.verdict]}: {one.difference:+.4f} ({one.low:+.4f} to {one.high:+.4f})"
 
 
-__all__ = ["add", "add_asked", "evaluated", "print_evaluation", "run"]
+__all__ = ["add", "add_asked", "evaluated", "print_evaluation", "run", "tell_failures"]

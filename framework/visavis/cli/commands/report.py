@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
 from visavis.cli.commands import evaluate
 from visavis.cli.options import add_command
-from visavis.cli.output import Output, safe
+from visavis.cli.output import Output
 from visavis.errors import InvalidInput, VisavisError
 
 
@@ -36,18 +36,21 @@ def run(args: argparse.Namespace, out: Output) -> int:
     path = Path(args.out)
     if path.exists() and not args.replace:
         raise InvalidInput(f"--out: {path} is there already; say --replace to write over it, or name another file")
+    if not path.parent.is_dir():
+        raise InvalidInput(f"--out: there is no folder {path.parent}; make it, or name another file")
     report = evaluate.evaluated(args)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.write_text(page_of(report), encoding="utf-8")
+        draft.write_text(page_of(report), encoding="utf-8")
+        draft.replace(path)
     except OSError as error:
+        draft.unlink(missing_ok=True)
         raise VisavisError(f"{path} could not be written: {error.strerror}; name another file with --out") from None
     if out.as_json:
         out.json({"path": str(path), "evaluation": report})
     else:
         out.line(f"wrote {path}")
-    for name, why in sorted(report.failed.items()):
-        print(f"visavis: scorer {safe(name)} failed and is left out: {safe(why)}", file=sys.stderr)
-    return 0
+    return evaluate.tell_failures(args, report)
 
 
 __all__ = ["add", "run"]

@@ -24,14 +24,17 @@ from visavis.plugin import Registry
 Tell = Callable[[Progress], None]
 
 
-def evaluate_past(live: Live, registry: Registry, fallback: str, asked: Asked, tell: Tell) -> Evaluation:
+def evaluate_past(
+    live: Live, registry: Registry, fallback: str, time_zone: str, asked: Asked, tell: Tell
+) -> Evaluation:
     """See `Customize.evaluate`."""
     check(asked, registry)
     started = time.monotonic()
     tell(Progress("read", 0, 0))
     base = live.newest(lambda done, rows: tell(Progress("read", done, rows)))
     kinds = tuple(live.kinds.names)
-    begin, end = period(base, kinds, asked)
+    begin, end = period(base, kinds, asked, time_zone)
+    live.histories.swap(base)  # requests may as well read what had to be built
     stage = stage_at(
         base,
         live.catalog.whole(),
@@ -41,6 +44,7 @@ def evaluate_past(live: Live, registry: Registry, fallback: str, asked: Asked, t
         end,
         asked.min_buyers,
         live.consents.objectors(),
+        live.kind_table,
     )
     return _judged(stage, registry, fallback, asked, tell, started, (moment(begin), moment(end)))
 

@@ -100,7 +100,8 @@ def diversity(
     left, right = lists[:, one], lists[:, other]
     there = (left >= 0) & (right >= 0)
     n_items = np.int64(len(indptr) - 1)
-    pairs, place = np.unique(left[there].astype(np.int64) * n_items + right[there], return_inverse=True)
+    low, high = np.minimum(left, right)[there].astype(np.int64), np.maximum(left, right)[there]
+    pairs, place = np.unique(low * n_items + high, return_inverse=True)
     first, second = (pairs // max(n_items, 1)).astype(np.int32), (pairs % max(n_items, 1)).astype(np.int32)
     buyers = np.diff(indptr)
     shared = kernels.overlaps(indptr, customers, n_customers, first, second)

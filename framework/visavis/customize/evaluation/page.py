@@ -22,6 +22,7 @@ NAMES = {
     "novelty": "Novelty (bits)",
     "diversity": "Diversity",
     "popularity_lift": "Popularity lift",
+    "own": "Own places",
 }
 _VERDICTS = {
     "better": "{} is better than {}",
@@ -63,7 +64,8 @@ def _page(report: Evaluation) -> Iterator[str]:
     yield (
         f"<p>{report.truths:,} pairs of customer and item, bought {between}, were to be foretold by scorers that had "
         f"learnt from {report.known_interactions:,} interactions before. {report.items:,} items were in the race. "
-        "Places that a scorer leaves free are filled by the fall-back, as in an answer.</p>"
+        "Places that a scorer leaves free are filled by the fall-back; <em>own places</em> is the share that it filled "
+        "itself. Prices, attributes, groups and consents are of today.</p>"
     )
     for name, why in sorted(report.failed.items()):
         yield f"<p><strong>{escape(name)}</strong> failed and is left out: {escape(why)}</p>"
@@ -75,7 +77,9 @@ def _page(report: Evaluation) -> Iterator[str]:
             yield from _task(title, lines, [one for one in report.compared if one.task == task])
     yield (
         '<p class="note">Bars in grey are baselines; whiskers are one standard error over customers. Better and worse: '
-        f"the 95 % interval of a paired bootstrap over customers (seed {report.seed}) leaves out 0. Recall is of all "
+        f"the interval leaves out 0, 95 % for all pairs of a task together, by a paired bootstrap over customers (seed "
+        f"{report.seed}). Who filled less than 5 % of the places itself is not compared. Coverage and Gini are of as "
+        "many lists as there are customers: compare them within one table. Recall is of all "
         "that a customer bought; NDCG with the ideal of as many places as he bought items; Gini of exposure; novelty "
         "in bits; diversity 1 − the mean cosine of two items of a list; popularity lift beside what the customer "
         "bought before.</p>\n</main>\n</body>\n</html>"
@@ -90,12 +94,12 @@ def _task(title: str, lines: Sequence[Judged], compared: Sequence[Compared]) -> 
     if compared:
         yield "<ul>"
         for pair in compared:
-            words = _VERDICTS[pair.verdict].format(escape(pair.scorer), escape(pair.against))
+            words = _VERDICTS.get(pair.verdict, "{} and {}").format(escape(pair.scorer), escape(pair.against))
             yield f"<li>{words}: {pair.difference:+.4f} ({pair.low:+.4f} to {pair.high:+.4f})</li>"
         yield "</ul>"
     keys = list(dict.fromkeys((measure.name, measure.places) for one in lines for measure in one.measures))
     yield '<div class="wide">\n<table>\n<thead><tr><th scope="col">scorer</th>'
-    yield "".join(f'<th scope="col">{NAMES[name]}@{places}</th>' for name, places in keys)
+    yield "".join(f'<th scope="col">{NAMES.get(name, escape(name))}@{places}</th>' for name, places in keys)
     yield '<th scope="col">fit, s</th></tr></thead>\n<tbody>'
     for one in lines:
         taken = {(measure.name, measure.places): measure for measure in one.measures}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis import kernels
-from visavis.history import KIND_TABLE, Customers, History, Items, KindTable
+from visavis.history import Customers, History, Items, KindTable
 from visavis.live import Live
 from visavis.live.base import Base, history_of
 from visavis.live.histories import Histories
@@ -19,7 +19,6 @@ from visavis.live.vocabulary import read_only
 REPEAT, NEW, COLD = "repeat_allowed", "new_only", "cold"
 TASKS = (REPEAT, NEW, COLD)
 """All that customers with a past buy; what they buy for the first time; all that customers without a past buy."""
-_NOBODY = np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,20 @@ class Stage:
     width: int
     truths: dict[str, Truth]
 
+    def bought_by(self, codes: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """What these customers had bought by then, whether or not they brought it back, as a CSR."""
+        begins = np.searchsorted(self.seen, codes.astype(np.int64) * self.width)
+        ends = np.searchsorted(self.seen, (codes.astype(np.int64) + 1) * self.width)
+        sizes = ends - begins
+        indptr = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
+        place = np.arange(indptr[-1]) + np.repeat(begins - indptr[:-1], sizes)
+        return indptr, (self.seen[place] % self.width).astype(np.int32)
+
+    @property
+    def n_buyers(self) -> int:
+        """How many customers had bought anything by then."""
+        return len(np.unique(self.seen // self.width))
+
     def buyers_by_item(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Who had bought each item by then, as a CSR: `indptr` int64 [n_items + 1] and customers, ascending."""
         customer, item = self.seen // self.width, self.seen % self.width
@@ -94,9 +107,9 @@ def stage_at(
     customer_ids: Sequence[str],
     begin: int,
     end: int,
-    min_buyers: int = 1,
-    objectors: NDArray[np.int32] = _NOBODY,
-    kind_table: KindTable = KIND_TABLE,
+    min_buyers: int,
+    objectors: NDArray[np.int32],
+    kind_table: KindTable,
 ) -> Stage:
     """What was known at `begin` (µs), and what was bought from then until `end` (left out).
 
@@ -150,8 +163,8 @@ def _stage(
     order = np.array(chosen, dtype=np.int32)
     codes = np.full(len(catalogue), -1, dtype=np.int32)
     codes[order] = np.arange(len(order), dtype=np.int32)
-    items = _renamed(catalogue, order)
     past = before(base, begin, kinds, codes)
+    items = _renamed(catalogue, order, past)
     width = max(len(order), 1)
     seen = _pairs(customer[known], codes[base.item[known]], width)
     pairs = _pairs(later[0], np.where(later[1] >= 0, codes[later[1]], np.int32(-1)), width)
@@ -162,7 +175,7 @@ def _stage(
         begin,
         items,
         buyers[order],
-        history_of(past, list(kinds), items, begin, kind_table).training(),
+        _history(past, kinds, items, begin, kind_table),
         Histories(past, kind_table=kind_table),
         tuple(kinds),
         kind_table,
@@ -175,6 +188,14 @@ def _stage(
             COLD: _truth(pairs[~is_warm], width),
         },
     )
+
+
+def _history(past: Base, kinds: Sequence[str], items: Items, begin: int, kind_table: KindTable) -> History:
+    """What scorers learn from. Customers are numbered as they came, so those who came later are left out of the count:
+    how many there would once be was not known."""
+    history = history_of(past, list(kinds), items, begin, kind_table).training()
+    known = np.flatnonzero(np.diff(past.indptr))
+    return replace(history, n_customers=int(known[-1]) + 1 if len(known) else 0)
 
 
 def _owners(base: Base) -> NDArray[np.int32]:
@@ -202,9 +223,12 @@ def _truth(pairs: NDArray[np.int64], width: int) -> Truth:
     return Truth(customers.astype(np.int32), indptr, (pairs % width).astype(np.int32))
 
 
-def _renamed(catalogue: Items, order: NDArray[np.int32]) -> Items:
+def _renamed(catalogue: Items, order: NDArray[np.int32], past: Base) -> Items:
     """Items of the catalogue under other codes: their places in `order`. Whether they can be had is of today, and so
-    left open."""
+    left open; they came into being when somebody first did something with them."""
+    first_seen = np.full(len(order), np.iinfo(np.int64).max)
+    there = past.item >= 0
+    np.minimum.at(first_seen, past.item[there], past.time[there])
 
     def read(name: str, codes: NDArray[np.int32]) -> NDArray[np.object_]:
         return catalogue.read_column(name, np.where(codes >= 0, order[np.maximum(codes, 0)], np.int32(-1)))
@@ -215,7 +239,7 @@ def _renamed(catalogue: Items, order: NDArray[np.int32]) -> Items:
         price=read_only(catalogue.price[order]),
         available=read_only(np.ones(len(order), dtype=np.bool_)),
         group=read_only(catalogue.group[order]),
-        first_seen=read_only(catalogue.first_seen[order]),
+        first_seen=read_only(first_seen),
         read_column=read,
     )
 

@@ -1,4 +1,4 @@
-"""EvaluationService. An evaluation runs in a thread and goes on when its caller goes away."""
+"""EvaluationService. An evaluation runs in a thread and is given up when its caller goes away."""
 
 from __future__ import annotations
 
@@ -31,9 +31,12 @@ class EvaluationServicer(EvaluationServiceServicer):
         }
         scorers = tuple(request.scorers)
         job = self._jobs.start("Evaluate", lambda tell: self._room.evaluate(scorers, progress=tell, **options))
-        async with aclosing(until_reported(job, pb.EvaluateResponse, evaluation_to_proto)) as answers:
-            async for answer in answers:
-                yield answer
+        try:
+            async with aclosing(until_reported(job, pb.EvaluateResponse, evaluation_to_proto)) as answers:
+                async for answer in answers:
+                    yield answer
+        finally:
+            job.stopping = "nobody waits for it"
 
 
 __all__ = ["EvaluationServicer"]
