@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from visavis.history import DAY, History
-from visavis.testing import ChannelContract, NeighbourScorerContract, ScorerContract, SegmenterContract
+from visavis.history import DAY, History, Items
+from visavis.testing import ChannelContract, NeighbourScorerContract, ScorerContract, SegmenterContract, make_items
 from visavis_plugins.channels.console import Console
 from visavis_plugins.channels.file import File
+from visavis_plugins.scorers.content import Content
 from visavis_plugins.scorers.cross_sell import CrossSell
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 from visavis_plugins.scorers.popularity import Popularity
@@ -88,6 +89,26 @@ class TestSessionWithReminders(ScorerContract):
     options: Mapping[str, Any] = {
         "gap_minutes": 20 * 1440, "neighbours": 3, "recent": 5, "rarity": False, "remind": True,
     }  # fmt: skip
+
+
+class TestContent(ScorerContract):
+    plugin = Content
+
+    def items(self, n: int, codes: Sequence[int] | None = None) -> Items:
+        numbers = range(n) if codes is None else codes
+        return make_items(
+            n,
+            codes=codes,
+            attributes={
+                "category": [f"c{code % 3}" for code in numbers],
+                "brand": [f"b{code % 5}" for code in numbers],
+                "tags": [(f"t{code % 2}", f"t{code % 7}") if code % 4 else None for code in numbers],
+            },
+        )
+
+
+class TestContentWithoutAttributes(ScorerContract):
+    plugin = Content
 
 
 class TestRfm(SegmenterContract):

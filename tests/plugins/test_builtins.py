@@ -38,6 +38,7 @@ def test_all_are_found_and_healthy(registry: Registry) -> None:
         "item_similarity": "scorer",
         "cross_sell": "scorer",
         "session": "scorer",
+        "content": "scorer",
         "rfm": "segmenter",
         "console": "channel",
         "file": "channel",
