@@ -17,6 +17,7 @@ from visavis_plugins.scorers.content import Content
 from visavis_plugins.scorers.cross_sell import CrossSell
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 from visavis_plugins.scorers.popularity import Popularity
+from visavis_plugins.scorers.rating import Rating
 from visavis_plugins.scorers.repeat import Repeat
 from visavis_plugins.scorers.session import Session
 from visavis_plugins.segmenters.rfm import Rfm
@@ -109,6 +110,15 @@ class TestContent(ScorerContract):
 
 class TestContentWithoutAttributes(ScorerContract):
     plugin = Content
+
+
+class TestRating(NeighbourScorerContract):
+    plugin = Rating
+
+
+class TestRatingCentred(NeighbourScorerContract):
+    plugin = Rating
+    options: Mapping[str, Any] = {"form": "centred", "reading": "co_rated", "neighbours": 3, "support": 2}
 
 
 class TestRfm(SegmenterContract):

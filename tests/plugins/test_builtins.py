@@ -39,6 +39,7 @@ def test_all_are_found_and_healthy(registry: Registry) -> None:
         "cross_sell": "scorer",
         "session": "scorer",
         "content": "scorer",
+        "rating": "scorer",
         "rfm": "segmenter",
         "console": "channel",
         "file": "channel",
