@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from visavis_plugins.scorers.popularity import Popularity
 from visavis_plugins.scorers.rating import Rating
 from visavis_plugins.scorers.repeat import Repeat
 from visavis_plugins.scorers.session import Session
+from visavis_plugins.scorers.up_sell import UpSell
 from visavis_plugins.segmenters.rfm import Rfm
 
 
@@ -119,6 +121,24 @@ class TestRating(NeighbourScorerContract):
 class TestRatingCentred(NeighbourScorerContract):
     plugin = Rating
     options: Mapping[str, Any] = {"form": "centred", "reading": "co_rated", "neighbours": 3, "support": 2}
+
+
+class TestUpSell(ScorerContract):
+    plugin = UpSell
+    options: Mapping[str, Any] = {"least_dearer": 0.0, "most_dearer": 3.0, "days": 40}
+
+    def items(self, n: int, codes: Sequence[int] | None = None) -> Items:
+        numbers = list(range(n) if codes is None else codes)
+        return make_items(
+            n,
+            codes=codes,
+            price=[math.nan if code == 5 else 100.0 + 20 * (code % 7) for code in numbers],
+            attributes={"category": [None if code == 6 else f"c{code % 2}" for code in numbers]},
+        )
+
+
+class TestUpSellWithoutPrices(ScorerContract):
+    plugin = UpSell
 
 
 class TestRfm(SegmenterContract):

@@ -40,6 +40,7 @@ def test_all_are_found_and_healthy(registry: Registry) -> None:
         "session": "scorer",
         "content": "scorer",
         "rating": "scorer",
+        "up_sell": "scorer",
         "rfm": "segmenter",
         "console": "channel",
         "file": "channel",
