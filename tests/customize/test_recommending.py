@@ -383,7 +383,7 @@ def test_bad_lists_of_customers(board: Engine, customers: Any) -> None:
 
 def test_unknown_scorers_and_items_are_named(board: Engine) -> None:
     with pytest.raises(
-        NotFound, match=r"'nope' is not in generation 1; fitted are item_similarity, kin, moody, popularity"
+        NotFound, match=r"'nope' is not in generation 1; fitted are content, cross_sell, item_similarity, kin, moody"
     ):
         board.recommend("c0", scorer="nope")
     with pytest.raises(NotFound, match="popularity does not know which items are alike"):

@@ -298,6 +298,29 @@ def add_rows(
     return sparse(total, met)
 
 
+def top_of_rows(
+    indptr: Array,
+    rows: Array,
+    weights: Array,
+    table_indptr: Array,
+    table_items: Array,
+    table_values: Array | None,
+    everywhere: Array,
+    exclude_indptr: Array,
+    exclude_items: Array,
+    n: int,
+) -> tuple[Array, Array]:
+    starts, items, sums = add_rows(indptr, rows, weights, table_indptr, table_items, table_values, len(everywhere))
+    codes, scores = np.full((len(indptr) - 1, n), -1, np.int32), np.full((len(indptr) - 1, n), np.nan)
+    for customer in range(len(codes)):
+        own = range(starts[customer], starts[customer + 1])
+        hidden = set(exclude_items[exclude_indptr[customer] : exclude_indptr[customer + 1]].tolist())
+        left = [at for at in own if not everywhere[items[at]] and int(items[at]) not in hidden]
+        for place, at in enumerate(sorted(left, key=lambda at: (-sums[at], items[at]))[:n]):
+            codes[customer, place], scores[customer, place] = items[at], sums[at]
+    return codes, scores
+
+
 def session_neighbours(
     indptr: Array,
     items: Array,
@@ -640,5 +663,6 @@ __all__ = [
     "text_hashes",
     "tf_idf_top_k",
     "top_n",
+    "top_of_rows",
     "transpose",
 ]

@@ -14,7 +14,7 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     comparing   similar_items, rows_top_k: the second step, for all items or for some
     scores      top_n, score_items
     causes      contributions
-    products    add_rows
+    products    add_rows, top_of_rows
     sessions    session_neighbours
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from visavis.kernels.layout import ItemLayout, item_layout
     from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
-    from visavis.kernels.products import add_rows
+    from visavis.kernels.products import add_rows, top_of_rows
     from visavis.kernels.purchases import last_of_pairs, purchase_totals
     from visavis.kernels.reasons import fold_parts
     from visavis.kernels.returns import match_returns
@@ -94,6 +94,7 @@ _HOMES = {
     "text_hashes": "text_hash",
     "tf_idf_top_k": "similarity",
     "top_n": "scores",
+    "top_of_rows": "products",
     "transpose": "sparse",
 }
 
@@ -143,5 +144,6 @@ __all__ = [
     "text_hashes",
     "tf_idf_top_k",
     "top_n",
+    "top_of_rows",
     "transpose",
 ]

@@ -122,8 +122,13 @@ class Content(Scorer):
         if kept is None or kept[0] is not items or kept[1] is not self.rarity_:
             by_feature = _Vectors(*kernels.transpose(*self._vectors_of(items), len(self.rarity_)))
             self._kept = kept = items, self.rarity_, by_feature
-        found = SparseScores(*kernels.add_rows(*_parts(profiles), *kept[2], len(items)))
-        return found.without(tastes.indptr, tastes.item).best(n, len(items), exclude)
+        # Nor what the customer likes already.
+        hidden = np.concatenate([tastes.item, exclude.indices])
+        owner = np.concatenate([tastes.owner, np.repeat(np.arange(len(customers)), np.diff(exclude.indptr))])
+        order = np.argsort(owner, kind="stable")
+        indptr = tastes.indptr + exclude.indptr
+        codes, scores = kernels.top_of_rows(*_parts(profiles), *kept[2], exclude.everywhere, indptr, hidden[order], n)
+        return codes, scores
 
     def explain(
         self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]

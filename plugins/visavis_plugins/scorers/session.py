@@ -134,8 +134,8 @@ class Session(Scorer):
         """The same in columns."""
         visit, near = self._near(customers)
         # Every item of every neighbour, and where it was chosen.
-        sizes = np.diff(self.session_starts_)[near.session]
-        neighbour, place = ragged(self.session_starts_[:-1][near.session], sizes)
+        begins = self.session_starts_[near.session]
+        neighbour, place = ragged(begins, self.session_starts_[near.session + 1] - begins)
         item = self.session_items_[place]
         owner = np.repeat(np.arange(len(customers)), np.diff(near.indptr))[neighbour]
         width = int(max(item.max(initial=0), chosen.max(initial=0))) + 1

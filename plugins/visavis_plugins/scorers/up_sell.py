@@ -30,7 +30,7 @@ _ROUNDING = 1e-9
 
 
 class _Usual(NamedTuple):
-    """What customers usually pay for a need: keys customer · n_needs + need, ascending, and prices."""
+    """What customers usually pay for a need: keys customer · n_needs_ + need, ascending, and prices."""
 
     key: NDArray[np.int64]
     price: NDArray[np.float64]
@@ -86,6 +86,7 @@ class UpSell(Scorer):
     similarities_: NDArray[np.float32]
     price_: NDArray[np.float64]
     need_: NDArray[np.int32]
+    n_needs_: int
 
     _table: tuple[NDArray[np.int32], tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]] | None = None
     _last: tuple[Customers, Customers] | None = None
@@ -105,8 +106,8 @@ class UpSell(Scorer):
         usable = (self.need_[tastes.item] >= 0) & ~np.isnan(self.price_[tastes.item])
         owner, item, value = owner[usable], tastes.item[usable], tastes.value[usable]
         # A customer is as many rows as he has needs: so only items of one need meet, and cosines stay what they are.
-        n_needs = int(self.need_.max(initial=-1)) + 1
-        rows, row = np.unique(owner.astype(np.int64) * n_needs + self.need_[item], return_inverse=True)
+        self.n_needs_ = int(self.need_.max(initial=-1)) + 1
+        rows, row = np.unique(owner.astype(np.int64) * self.n_needs_ + self.need_[item], return_inverse=True)
         matrix = kernels.build_csr(row.astype(np.int32), item, value, len(rows), len(items))
         alternatives, similarities = kernels.cosine_top_k(*matrix, len(items), self.options.neighbours)
         self.alternatives_, self.similarities_ = alternatives, similarities.astype(np.float32)
@@ -147,8 +148,8 @@ class UpSell(Scorer):
         table = self._by_item()
         found = SparseScores(*kernels.add_rows(needs.indptr, needs.item, needs.value, *table, len(self.need_)))
         found = found.without(own.indptr, own.item)
-        usual, n_needs = self._usual(own), int(self.need_.max(initial=-1)) + 1
-        key = found.owner * n_needs + self.need_[found.item]
+        usual = self._usual(own)
+        key = found.owner * self.n_needs_ + self.need_[found.item]
         place = np.searchsorted(usual.key, key).clip(max=max(len(usual.key) - 1, 0))
         if not len(usual.key):
             return found.kept(np.zeros(len(key), dtype=np.bool_))
@@ -169,7 +170,7 @@ class UpSell(Scorer):
         owner, item, bought = own.owner[known].astype(np.int64), own.item[known], own.cause[known] == _BOUGHT
         counts = (self.need_[item] >= 0) & ~np.isnan(self.price_[item])
         owner, item, bought = owner[counts], item[counts], bought[counts]
-        key = owner * (int(self.need_.max(initial=-1)) + 1) + self.need_[item]
+        key = owner * self.n_needs_ + self.need_[item]
         # Who bought for a need is known by that alone.
         alone = bought | ~np.isin(key, key[bought])
         key, price = key[alone], self.price_[item][alone]
