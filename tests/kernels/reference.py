@@ -321,6 +321,32 @@ def top_of_rows(
     return codes, scores
 
 
+def latest_sessions(
+    indptr: Array,
+    item: Array,
+    kind: Array,
+    time: Array,
+    quantity: Array,
+    says: Array,
+    purchase: int,
+    gap: int,
+    longest: int,
+) -> tuple[Array, Array, Array]:
+    starts, found, weights = [0], [], []
+    for first, last in pairwise(indptr):
+        rows = [
+            row
+            for row in range(first, last)
+            if item[row] >= 0 and says[kind[row]] and (kind[row] != purchase or quantity[row] > 0)
+        ]
+        begin = max((at for at in range(1, len(rows)) if time[rows[at]] - time[rows[at - 1]] > gap), default=0)
+        own = list(dict.fromkeys(int(item[row]) for row in reversed(rows[begin:])))[:longest][::-1]
+        found += own
+        weights += [(place + 1) / len(own) for place in range(len(own))]
+        starts.append(len(found))
+    return np.array(starts), np.array(found, np.int32), np.array(weights, float)
+
+
 def session_neighbours(
     indptr: Array,
     items: Array,
@@ -649,6 +675,7 @@ __all__ = [
     "items_of",
     "jaccard_top_k",
     "last_of_pairs",
+    "latest_sessions",
     "log_likelihood_top_k",
     "match_returns",
     "pick",

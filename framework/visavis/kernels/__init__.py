@@ -15,7 +15,7 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     scores      top_n, score_items
     causes      contributions
     products    add_rows, top_of_rows
-    sessions    session_neighbours
+    sessions    latest_sessions, session_neighbours
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from visavis.kernels.returns import match_returns
     from visavis.kernels.rows import items_of, rows_of
     from visavis.kernels.scores import score_items, top_n
-    from visavis.kernels.sessions import session_neighbours
+    from visavis.kernels.sessions import latest_sessions, session_neighbours
     from visavis.kernels.similarity import (
         adjusted_cosine_top_k,
         bm25_top_k,
@@ -80,6 +80,7 @@ _HOMES = {
     "items_of": "rows",
     "jaccard_top_k": "similarity",
     "last_of_pairs": "purchases",
+    "latest_sessions": "sessions",
     "log_likelihood_top_k": "similarity",
     "match_returns": "returns",
     "pick": "picking",
@@ -130,6 +131,7 @@ __all__ = [
     "items_of",
     "jaccard_top_k",
     "last_of_pairs",
+    "latest_sessions",
     "log_likelihood_top_k",
     "match_returns",
     "pick",

@@ -27,6 +27,9 @@ class _Vectors(NamedTuple):
     weight: NDArray[np.float64]
 
 
+_Fresh = dict[int, tuple[NDArray[np.int32], NDArray[np.float64]]]
+
+
 class Content(Scorer):
     """Items like those that the customer bought, looked at or liked, by their attributes.
 
@@ -68,8 +71,9 @@ class Content(Scorer):
     def __init__(self, options: object | None = None) -> None:
         super().__init__(options)
         self._live = LiveTastes()
-        self._fresh: dict[int, tuple[NDArray[np.int32], NDArray[np.float64]]] = {}
-        """Vectors of items that came after the fit, as they were read last: reasons are asked for without the items."""
+        self._later: tuple[object, _Fresh] = (None, {})
+        """What was learned, and vectors of items that came after it, as they were read last: reasons are asked for
+        without the items."""
 
     def fit(self, history: History) -> Self:
         """Learn the features and the vector of each item of the catalogue; interactions are not looked at."""
@@ -96,7 +100,6 @@ class Content(Scorer):
         self.starts_, self.features_, self.weights_ = _vectors(
             pairs[known, 1].astype(np.int32), feature[known].astype(np.int32), self.rarity_, len(items)
         )
-        self._fresh = {}
         # read-only as after `restore`: many threads read it
         for array in (self.hashes_, self.rarity_, self.column_of_, self.starts_, self.features_, self.weights_):
             array.flags.writeable = False
@@ -199,9 +202,10 @@ class Content(Scorer):
             feature = np.searchsorted(self.hashes_, hashes).clip(max=max(len(self.hashes_) - 1, 0))
             known = self.hashes_[feature] == hashes if len(self.hashes_) else np.zeros(len(hashes), dtype=np.bool_)
             made = _vectors(place[known], feature[known].astype(np.int32), self.rarity_, len(codes))
+            later = self._fresh()
             for row, code in enumerate(codes.tolist()):
                 own = slice(int(made.indptr[row]), int(made.indptr[row + 1]))
-                self._fresh[code] = made.feature[own], made.weight[own]
+                later[code] = made.feature[own], made.weight[own]
         return self._vectors_by_code(items.codes)
 
     def _vectors_by_code(self, codes: NDArray[np.int32]) -> _Vectors:
@@ -209,14 +213,20 @@ class Content(Scorer):
         place, at = self._features_at(codes)
         sizes = np.bincount(place, minlength=len(codes))
         feature, weight = self.features_[at], self.weights_[at]
-        later = [(spot, self._fresh.get(int(codes[spot]))) for spot in np.flatnonzero(codes >= len(self.starts_) - 1)]
-        if known := [(spot, vector) for spot, vector in later if vector is not None]:
+        later, fresh = self._fresh(), np.flatnonzero(codes >= len(self.starts_) - 1)
+        if known := [(spot, later[int(codes[spot])]) for spot in fresh.tolist() if int(codes[spot]) in later]:
             place = np.concatenate([place, *(np.full(len(vector[0]), spot) for spot, vector in known)])
             order = np.argsort(place, kind="stable")
             feature = np.concatenate([feature, *(vector[0] for _, vector in known)])[order]
             weight = np.concatenate([weight, *(vector[1] for _, vector in known)])[order]
             sizes = np.bincount(place, minlength=len(codes))
         return _Vectors(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), feature, weight)
+
+    def _fresh(self) -> _Fresh:
+        # What was read for another fit was told by other features.
+        if self._later[0] is not self.hashes_:
+            self._later = self.hashes_, {}
+        return self._later[1]
 
     def _words(self, alike: int) -> tuple[str, str]:
         """Kind and text of a reason, by the bits of the attributes that are alike."""
