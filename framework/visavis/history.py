@@ -79,13 +79,17 @@ class Csr:
         return len(self.indptr) - 1
 
 
+def _no_names() -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Items:
     """Items as columns. `codes` int32 [n] (−1 where an id is unknown), `ids` aligned with them.
 
     `price` float64 in minor units (NaN unknown), `available` bool, `group` int32 (items of one group share a
     number, −1 alone), `first_seen` int64 (0 unknown). `column(name)` gives a free attribute (or `category`,
-    `brand`, `name`) as an object array with None where it is missing.
+    `brand`, `name`) as an object array with None where it is missing; `names()` says which free ones there are.
     """
 
     codes: NDArray[np.int32]
@@ -95,9 +99,14 @@ class Items:
     group: NDArray[np.int32]
     first_seen: NDArray[np.int64]
     read_column: Callable[[str, NDArray[np.int32]], Array]
+    read_names: Callable[[], Sequence[str]] = _no_names
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def names(self) -> Sequence[str]:
+        """The free attributes that any item of the catalogue has, sorted. Reads them all: for fitting."""
+        return self.read_names()
 
     def column(self, name: str) -> Array:
         """A free attribute of each item: object array [n], None where missing."""

@@ -381,9 +381,18 @@ def test_bad_lists_of_customers(board: Engine, customers: Any) -> None:
         board.customize.recommend_many(customers)
 
 
+def test_the_setting_says_who_tells_what_is_alike(open_shop: Callable[..., Engine]) -> None:
+    shop = open_shop(scorer="repeat")
+    record_board(shop)
+    shop.fit()
+    assert shop.similar("i0").scorer == "item_similarity", "the one that is about likeness, not the first by name"
+    shop.close()
+    assert open_shop(scorer="cross_sell").similar("i0").scorer == "cross_sell"
+
+
 def test_unknown_scorers_and_items_are_named(board: Engine) -> None:
     with pytest.raises(
-        NotFound, match=r"'nope' is not in generation 1; fitted are item_similarity, kin, moody, popularity"
+        NotFound, match=r"'nope' is not in generation 1; fitted are content, cross_sell, item_similarity, kin, moody"
     ):
         board.recommend("c0", scorer="nope")
     with pytest.raises(NotFound, match="popularity does not know which items are alike"):

@@ -298,6 +298,55 @@ def add_rows(
     return sparse(total, met)
 
 
+def top_of_rows(
+    indptr: Array,
+    rows: Array,
+    weights: Array,
+    table_indptr: Array,
+    table_items: Array,
+    table_values: Array | None,
+    everywhere: Array,
+    exclude_indptr: Array,
+    exclude_items: Array,
+    n: int,
+) -> tuple[Array, Array]:
+    starts, items, sums = add_rows(indptr, rows, weights, table_indptr, table_items, table_values, len(everywhere))
+    codes, scores = np.full((len(indptr) - 1, n), -1, np.int32), np.full((len(indptr) - 1, n), np.nan)
+    for customer in range(len(codes)):
+        own = range(starts[customer], starts[customer + 1])
+        hidden = set(exclude_items[exclude_indptr[customer] : exclude_indptr[customer + 1]].tolist())
+        left = [at for at in own if not everywhere[items[at]] and int(items[at]) not in hidden]
+        for place, at in enumerate(sorted(left, key=lambda at: (-sums[at], items[at]))[:n]):
+            codes[customer, place], scores[customer, place] = items[at], sums[at]
+    return codes, scores
+
+
+def latest_sessions(
+    indptr: Array,
+    item: Array,
+    kind: Array,
+    time: Array,
+    quantity: Array,
+    says: Array,
+    purchase: int,
+    gap: int,
+    longest: int,
+) -> tuple[Array, Array, Array]:
+    starts, found, weights = [0], [], []
+    for first, last in pairwise(indptr):
+        rows = [
+            row
+            for row in range(first, last)
+            if item[row] >= 0 and says[kind[row]] and (kind[row] != purchase or quantity[row] > 0)
+        ]
+        begin = max((at for at in range(1, len(rows)) if time[rows[at]] - time[rows[at - 1]] > gap), default=0)
+        own = list(dict.fromkeys(int(item[row]) for row in reversed(rows[begin:])))[:longest][::-1]
+        found += own
+        weights += [(place + 1) / len(own) for place in range(len(own))]
+        starts.append(len(found))
+    return np.array(starts), np.array(found, np.int32), np.array(weights, float)
+
+
 def session_neighbours(
     indptr: Array,
     items: Array,
@@ -778,6 +827,7 @@ __all__ = [
     "linear_parts",
     "linear_scores",
     "linear_top",
+    "latest_sessions",
     "log_likelihood_top_k",
     "match_returns",
     "nearest_means",
@@ -794,6 +844,7 @@ __all__ = [
     "text_hashes",
     "tf_idf_top_k",
     "top_n",
+    "top_of_rows",
     "transpose",
     "youngest",
 ]

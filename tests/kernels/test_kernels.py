@@ -15,7 +15,7 @@ import pytest
 from tests.kernels import reference
 
 from visavis import kernels
-from visavis.kernels import _co_rated, scores
+from visavis.kernels import _co_rated, products, scores
 
 HERE = Path(__file__).parent
 SOURCES = sorted(Path(kernels.__file__).parent.glob("*.py"))
@@ -108,11 +108,11 @@ def test_a_kernel_calls_only_compiled_functions_of_its_own_file(path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["_sift_down", "_keep", "_best_first"])
-def test_what_is_written_twice_is_the_same_twice(name: str) -> None:
-    first, second = (ast.parse(inspect.getsource(module)) for module in (_co_rated, scores))
-    found = [[ast.unparse(f) for f in compiled_functions(tree) if f.name == name] for tree in (first, second)]
+def test_what_is_written_several_times_is_always_the_same(name: str) -> None:
+    trees = [ast.parse(inspect.getsource(module)) for module in (_co_rated, scores, products)]
+    found = [[ast.unparse(f) for f in compiled_functions(tree) if f.name == name] for tree in trees]
     assert len(found[0]) == 1
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
 def test_importing_the_package_does_not_load_numba() -> None:

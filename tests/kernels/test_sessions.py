@@ -37,6 +37,33 @@ def test_neighbours_like_their_twin(rng: np.random.Generator, sizes: list[int]) 
                 np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("sizes", [[], [0], [1, 0, 12], [60, 3]])
+def test_latest_sessions_like_their_twin(rng: np.random.Generator, sizes: list[int]) -> None:
+    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    n = int(indptr[-1])
+    rows = (
+        rng.integers(-1, 9, n).astype(np.int32),
+        rng.integers(0, 4, n).astype(np.uint16),
+        np.concatenate([np.sort(rng.integers(0, 90, size)) for size in sizes] or [np.zeros(0, np.int64)]),
+        rng.choice([0.0, 1.0, 3.0], n),
+    )
+    for gap in (0, 2, 10, 1000):
+        for longest in (1, 4, 50):
+            arguments = indptr, *rows, np.array([True, True, False, True]), 1, gap, longest
+            found, expected = kernels.latest_sessions(*arguments), reference.latest_sessions(*arguments)
+            assert [one.dtype.name for one in found] == ["int64", "int32", "float64"]
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+def test_a_kind_beyond_the_table_is_named() -> None:
+    one = np.zeros(1, np.int64)
+    with pytest.raises(InvalidInput, match="kind: must be 0 to -1"):
+        kernels.latest_sessions(
+            np.array([0, 1]), np.zeros(1, np.int32), np.zeros(1, np.uint16), one, np.ones(1), np.zeros(0, bool), 0, 1, 1
+        )
+
+
 def test_sessions_as_long_as_they_may_be(rng: np.random.Generator) -> None:
     items = np.arange(62, dtype=np.int32)
     arguments = np.array([0, 62]), items, np.ones(62), np.arange(63), np.zeros(62, np.int32)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from visavis.history import DAY, History
-from visavis.testing import ChannelContract, NeighbourScorerContract, ScorerContract, SegmenterContract
+from visavis.history import DAY, History, Items
+from visavis.testing import ChannelContract, NeighbourScorerContract, ScorerContract, SegmenterContract, make_items
 from visavis_plugins.channels.console import Console
 from visavis_plugins.channels.file import File
+from visavis_plugins.scorers.content import Content
 from visavis_plugins.scorers.cross_sell import CrossSell
 from visavis_plugins.scorers.ease import Ease
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 from visavis_plugins.scorers.popularity import Popularity
+from visavis_plugins.scorers.rating import Rating
 from visavis_plugins.scorers.repeat import Repeat
 from visavis_plugins.scorers.session import Session
 from visavis_plugins.scorers.tifu_knn import TifuKnn
+from visavis_plugins.scorers.up_sell import UpSell
 from visavis_plugins.segmenters.rfm import Rfm
 
 
@@ -115,6 +119,53 @@ class TestSessionWithReminders(ScorerContract):
     options: Mapping[str, Any] = {
         "gap_minutes": 20 * 1440, "neighbours": 3, "recent": 5, "rarity": False, "remind": True,
     }  # fmt: skip
+
+
+class TestContent(ScorerContract):
+    plugin = Content
+
+    def items(self, n: int, codes: Sequence[int] | None = None) -> Items:
+        numbers = range(n) if codes is None else codes
+        return make_items(
+            n,
+            codes=codes,
+            attributes={
+                "category": [f"c{code % 3}" for code in numbers],
+                "brand": [f"b{code % 5}" for code in numbers],
+                "tags": [(f"t{code % 2}", f"t{code % 7}") if code % 4 else None for code in numbers],
+            },
+        )
+
+
+class TestContentWithoutAttributes(ScorerContract):
+    plugin = Content
+
+
+class TestRating(NeighbourScorerContract):
+    plugin = Rating
+
+
+class TestRatingCentred(NeighbourScorerContract):
+    plugin = Rating
+    options: Mapping[str, Any] = {"form": "centred", "reading": "co_rated", "neighbours": 3, "support": 2}
+
+
+class TestUpSell(ScorerContract):
+    plugin = UpSell
+    options: Mapping[str, Any] = {"least_dearer": 0.0, "most_dearer": 3.0, "days": 40}
+
+    def items(self, n: int, codes: Sequence[int] | None = None) -> Items:
+        numbers = list(range(n) if codes is None else codes)
+        return make_items(
+            n,
+            codes=codes,
+            price=[math.nan if code == 5 else 100.0 + 20 * (code % 7) for code in numbers],
+            attributes={"category": [None if code == 6 else f"c{code % 2}" for code in numbers]},
+        )
+
+
+class TestUpSellWithoutPrices(ScorerContract):
+    plugin = UpSell
 
 
 class TestRfm(SegmenterContract):

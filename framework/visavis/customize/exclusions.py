@@ -21,7 +21,8 @@ BOUGHT = ("purchase", "return")
 MOST_FILTERS = 20
 MOST_EXCLUDED = 10_000
 CACHED_FILTERS = 64
-_FIRST = np.iinfo(np.int64).min
+_FOREVER_US = 2.0**62
+"""Longer than all times, and short enough to be taken off any of them."""
 
 
 class Filters:
@@ -87,7 +88,7 @@ class Hidden:
             self._marked[exclude_bought] = hiding = self._hiding(exclude_bought)
         time = after = None
         if hiding.ends:
-            time, after = customers.time, np.where(hiding.for_us < 0, _FIRST, customers.now - hiding.for_us)
+            time, after = customers.time, customers.now - hiding.for_us
         # An item that came after `everywhere` was made cannot be recommended by this request anyway.
         indptr, items = kernels.items_of(
             customers.indptr, customers.item, customers.kind, hiding.marked, len(everywhere), time, after
@@ -99,12 +100,12 @@ class Hidden:
         names = list(self._kinds)
         hides = self._table.columns(names).hides
         marked = (hides > 0) & np.array([exclude_bought or name not in BOUGHT for name in names], dtype=np.bool_)
-        for_us = np.where(np.isinf(hides), -1.0, hides).astype(np.int64)
-        return _Hiding(read_only(marked), for_us, bool((for_us[marked] >= 0).any()))
+        for_us = np.where(np.isinf(hides), _FOREVER_US, hides).astype(np.int64)
+        return _Hiding(read_only(marked), for_us, bool(np.isfinite(hides[marked]).any()))
 
 
 class _Hiding(NamedTuple):
-    """By kind: whether it hides, and for how many microseconds (−1: for ever). `ends`: whether any ever ends."""
+    """By kind: whether it hides, and for how many microseconds. `ends`: whether any ever ends."""
 
     marked: NDArray[np.bool_]
     for_us: NDArray[np.int64]

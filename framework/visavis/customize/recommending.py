@@ -33,6 +33,8 @@ MOST_CUSTOMERS = 1_000
 MOST_REASONS = 100
 UNRANKED = "catalog"
 """Stands as the scorer of items that no scorer has an opinion on."""
+ALIKE = "item_similarity"
+"""Asked which items are alike, if it is there and the setting's scorer does not know."""
 
 _NO_GROUPS = np.empty(0, dtype=np.int32)
 
@@ -199,7 +201,7 @@ class Recommending:
                 reason="UNKNOWN_PLUGIN",
                 metadata={"plugin": ""},
             )
-        first = self._settings["scorer"] if self._settings["scorer"] in knowing else sorted(knowing)[0]
+        first = next((key for key in (self._settings["scorer"], ALIKE) if key in knowing), sorted(knowing)[0])
         return first, knowing[first]
 
     def _histories(self, customers: Sequence[CustomerRef]) -> tuple[Customers, NDArray[np.int32], NDArray[np.int32]]:
@@ -327,4 +329,4 @@ def _fallback_reasons(lists: Lists, why_not: Sequence[str]) -> list[str]:
     ]
 
 
-__all__ = ["MOST_CUSTOMERS", "MOST_ITEMS", "MOST_REASONS", "UNRANKED", "Recommending", "Wanted"]
+__all__ = ["ALIKE", "MOST_CUSTOMERS", "MOST_ITEMS", "MOST_REASONS", "UNRANKED", "Recommending", "Wanted"]

@@ -22,6 +22,8 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     ranking     best_entries
     products    add_rows
     sessions    session_neighbours
+    products    add_rows, top_of_rows
+    sessions    latest_sessions, session_neighbours
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
@@ -55,14 +57,14 @@ if TYPE_CHECKING:
     from visavis.kernels.overlaps import overlaps
     from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
-    from visavis.kernels.products import add_rows
+    from visavis.kernels.products import add_rows, top_of_rows
     from visavis.kernels.purchases import last_of_pairs, purchase_totals
     from visavis.kernels.ranking import best_entries
     from visavis.kernels.reasons import fold_parts
     from visavis.kernels.returns import match_returns
     from visavis.kernels.rows import items_of, rows_of
     from visavis.kernels.scores import score_items, top_n
-    from visavis.kernels.sessions import session_neighbours
+    from visavis.kernels.sessions import latest_sessions, session_neighbours
     from visavis.kernels.similarity import (
         adjusted_cosine_top_k,
         bm25_top_k,
@@ -103,6 +105,7 @@ _HOMES = {
     "linear_parts": "linear",
     "linear_scores": "linear",
     "linear_top": "linear",
+    "latest_sessions": "sessions",
     "log_likelihood_top_k": "similarity",
     "match_returns": "returns",
     "overlaps": "overlaps",
@@ -119,6 +122,7 @@ _HOMES = {
     "text_hashes": "text_hash",
     "tf_idf_top_k": "similarity",
     "top_n": "scores",
+    "top_of_rows": "products",
     "transpose": "sparse",
     "youngest": "ages",
 }
@@ -164,6 +168,7 @@ __all__ = [
     "linear_parts",
     "linear_scores",
     "linear_top",
+    "latest_sessions",
     "log_likelihood_top_k",
     "match_returns",
     "nearest_means",
@@ -180,6 +185,7 @@ __all__ = [
     "text_hashes",
     "tf_idf_top_k",
     "top_n",
+    "top_of_rows",
     "transpose",
     "youngest",
 ]

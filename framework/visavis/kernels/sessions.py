@@ -1,4 +1,4 @@
-"""Which past sessions are like one that is under way: the search of VS-kNN in an index from items to sessions."""
+"""Sessions under way, and which past ones are like them: VS-kNN with an index from items to sessions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,37 @@ from visavis.kernels._jit import serial
 
 LONGEST = 62
 """Items of a session under way: as many as there are bits for them."""
+
+
+def latest_sessions(
+    indptr: NDArray[np.int64],
+    item: NDArray[np.int32],
+    kind: NDArray[np.uint16],
+    time: NDArray[np.int64],
+    quantity: NDArray[np.float64],
+    says: NDArray[np.bool_],
+    purchase: int,
+    gap: int,
+    longest: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+    """What each customer did last without a pause of more than `gap`: `(starts, items, weights)`.
+
+    Customer r's rows are `indptr[r]:indptr[r+1]` of the columns, oldest first. Rows count that have an item and whose
+    kind is marked in `says` [n_kinds]; those of kind `purchase` with a quantity of 0 or less do not. Each item stands
+    once, where it came last; of more than `longest` items the last ones. The weights of n items are 1/n … n/n.
+    """
+    items = _check.array("item", item, np.int32)
+    n_rows = len(items)
+    starts = _check.row_starts("indptr", indptr, n_rows)
+    kinds = _check.array("kind", kind, np.uint16, length=n_rows)
+    times = _check.array("time", time, np.int64, length=n_rows)
+    left = _check.array("quantity", quantity, np.float64, length=n_rows)
+    marked = _check.array("says", says, np.bool_)
+    if n_rows and kinds.max() >= len(marked):
+        _check.refuse("kind", f"must be 0 to {len(marked) - 1}, but holds {kinds.max()}")
+    return _latest_sessions(
+        starts, items, kinds, times, left, marked, purchase, gap, _check.count("longest", longest, least=1)
+    )
 
 
 def session_neighbours(
@@ -43,6 +74,43 @@ def session_neighbours(
     if found[0][-1] < 0:
         _check.refuse("index_indptr", f"must never fall, and stay within 0 … {len(sessions)}")
     return found
+
+
+@serial
+def _latest_sessions(
+    indptr: NDArray[np.int64],
+    item: NDArray[np.int32],
+    kind: NDArray[np.uint16],
+    time: NDArray[np.int64],
+    quantity: NDArray[np.float64],
+    says: NDArray[np.bool_],
+    purchase: int,
+    gap: int,
+    longest: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+    starts = np.zeros(len(indptr), np.int64)
+    items, weights = np.empty(len(item), np.int32), np.empty(len(item), np.float64)
+    own = np.empty(longest, np.int32)
+    n_found = 0
+    for customer in range(len(indptr) - 1):
+        n, began = 0, np.int64(0)
+        for row in range(indptr[customer + 1] - 1, indptr[customer] - 1, -1):
+            if item[row] < 0 or not says[kind[row]] or (kind[row] == purchase and quantity[row] <= 0):
+                continue
+            if n == longest or (n > 0 and began - time[row] > gap):
+                break
+            began = time[row]
+            known = False
+            for place in range(n):
+                known = known or own[place] == item[row]
+            if not known:
+                own[n] = item[row]
+                n += 1
+        for place in range(n):
+            items[n_found], weights[n_found] = own[n - 1 - place], (place + 1) / n
+            n_found += 1
+        starts[customer + 1] = n_found
+    return starts, items[:n_found], weights[:n_found]
 
 
 @serial
@@ -104,4 +172,4 @@ def _session_neighbours(
     return starts, sessions[:n_found], similarities[:n_found], shared[:n_found]
 
 
-__all__ = ["session_neighbours"]
+__all__ = ["latest_sessions", "session_neighbours"]

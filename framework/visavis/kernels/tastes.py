@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 from visavis.kernels import _check
 from visavis.kernels._jit import serial
 
+_NO_TIMES, _NO_NUMBERS = np.empty(0, np.int64), np.empty(0, np.float64)
+for _array in (_NO_TIMES, _NO_NUMBERS):
+    # What is read-only is one type to the compiler, whatever is given.
+    _array.setflags(write=False)
 _SIGNALS = {"presence": 0, "weight": 1, "rating": 2}
 
 
@@ -53,12 +57,10 @@ def tastes_of(
     if _fault(starts, kinds, len(weights)):
         _check.row_starts("indptr", indptr, n_rows)
         _check.refuse("kind", f"must be 0 to {len(weights) - 1}, but holds {kinds.max()}")
-    times, half_lives = items[:0].astype(np.int64), weights[:0]
+    times, half_lives = _NO_TIMES, _NO_NUMBERS
     if half_life_of is not None:
         half_lives = _check.array("half_life_of", half_life_of, np.float64, length=len(weights))
         times = _check.array("time", time, np.int64, length=n_rows)
-    # Views of what is read-only are one type to the compiler, whatever was given.
-    times.flags.writeable = False
     return _tastes_of(
         starts, items, kinds, left, rated, baskets, weights, causes, purchase, skip, _SIGNALS[signal],
         times, half_lives, now,

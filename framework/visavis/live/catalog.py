@@ -93,6 +93,7 @@ class Catalog:
             group=take(self._group, -1),
             first_seen=take(self._first_seen, 0),
             read_column=self._column,
+            read_names=self._names,
         )
 
     def encode(self, tx: Transaction, item_ids: Sequence[str], at: int) -> NDArray[np.int32]:
@@ -166,6 +167,13 @@ class Catalog:
                 elif row.attributes:
                     values[place] = self._attributes(code, row.attributes).get(name)
         return values
+
+    def _names(self) -> list[str]:
+        names: set[str] = set()
+        for code, row in enumerate(list(self._rows)):
+            if row.attributes:
+                names.update(self._attributes(code, row.attributes))
+        return sorted(names)
 
     def _attributes(self, code: int, text: str) -> dict[str, Any]:
         """The attributes that `text` says, read once; kept beside it, for a commit may change the item meanwhile."""

@@ -76,6 +76,7 @@ def make_items(
         group=_array([-1] * n if group is None else group, np.int32),
         first_seen=_array(seen, np.int64),
         read_column=read_column,
+        read_names=lambda: sorted(columns.keys() - {"name", "group_id", "category", "brand"}),
     )
 
 

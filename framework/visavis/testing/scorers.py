@@ -127,6 +127,7 @@ class ScorerContract(PluginContract):
             group=whole.group[list(subset)],
             first_seen=whole.first_seen[list(subset)],
             read_column=whole.read_column,
+            read_names=whole.read_names,
         )
         np.testing.assert_array_equal(self._score(scorer)[:, subset], scorer.score(self.customers(), part))
 

@@ -63,15 +63,10 @@ class SparseScores:
         scores[hit] = self.value[place[hit]]
         return scores
 
-    def places(self, chosen: NDArray[np.int32]) -> NDArray[np.int64]:
-        """int64 of the shape of `chosen` [n_customers, n]: the entry of each item, −1 where there is none."""
-        width = int(max(self.item.max(initial=-1), chosen.max(initial=-1))) + 1
-        keys = self.owner * width + self.item
-        wanted = np.arange(len(chosen))[:, np.newaxis] * width + np.maximum(chosen, 0)
-        if not len(keys):
-            return np.full(chosen.shape, -1, dtype=np.int64)
-        place = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
-        return np.where((keys[place] == wanted) & (chosen >= 0), place, -1)
+    def entries(self, owner: NDArray[np.integer[Any]], item: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """The entry of each of these pairs, all of which are there."""
+        width = int(self.item.max(initial=-1)) + 1
+        return np.searchsorted(self.owner * width + self.item, owner.astype(np.int64) * width + item)
 
     def best(self, n: int, n_items: int, exclude: Exclusions) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """What `Scorer.top` answers: the n best of each customer that are not excluded."""

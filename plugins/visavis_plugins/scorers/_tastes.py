@@ -51,6 +51,7 @@ class _Words(NamedTuple):
     kinds: list[str]
     meaning: KindColumns
     cause_of: NDArray[np.int8]
+    fades: bool
 
 
 class LiveTastes:
@@ -98,7 +99,8 @@ def past_tastes(history: History, signal: Signal) -> Tastes:
 def _words_of(kinds: Sequence[str], meaning: KindColumns) -> _Words:
     # Kinds may have come since, and no row that was read before is of those.
     names = list(kinds)[: len(meaning.weight)]
-    return _Words(names, meaning, np.array([_CAUSE_OF_KIND.get(kind, _NOTICED) for kind in names], dtype=np.int8))
+    causes = np.array([_CAUSE_OF_KIND.get(kind, _NOTICED) for kind in names], dtype=np.int8)
+    return _Words(names, meaning, causes, bool(meaning.half_life.any()))
 
 
 def _read(
@@ -109,8 +111,7 @@ def _read(
     signal: Signal,
     now: int | None = None,
 ) -> Tastes:
-    kinds, meaning, cause_of = words
-    fades = bool(meaning.half_life.any())
+    kinds, meaning, cause_of, fades = words
     starts, item, value, cause = kernels.tastes_of(
         indptr,
         rows.item[whose],

@@ -31,6 +31,11 @@ class _Visit(NamedTuple):
     item: NDArray[np.int32]
     weight: NDArray[np.float64]
 
+    @property
+    def owner(self) -> NDArray[np.int64]:
+        """The customer row of each entry."""
+        return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+
 
 class _Near(NamedTuple):
     """Past sessions like it: row starts by customer, session, likeness, share left of it, bits of shared items."""
@@ -84,7 +89,8 @@ class Session(Scorer):
     session_items_: NDArray[np.int32]
     rarity_: NDArray[np.float64]
 
-    _last: tuple[Customers, _Visit, _Near] | None = None
+    _table: tuple[NDArray[np.float64], tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]] | None = None
+    _last: tuple[Customers, NDArray[np.int32], _Visit, _Near] | None = None
 
     def fit(self, history: History) -> Self:
         """Learn the sessions of two items and more, oldest first, and for each item its latest ones."""
@@ -120,7 +126,16 @@ class Session(Scorer):
         self, customers: Customers, items: Items, n: int, exclude: Exclusions
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Visits only what the neighbours hold."""
-        return self._scores(customers).best(n, len(items), exclude)
+        visit, near = self._near(customers)
+        indptr, hidden = exclude.indptr, exclude.indices
+        if not self.options.remind:
+            owner = np.concatenate([visit.owner, np.repeat(np.arange(len(customers)), np.diff(indptr))])
+            hidden = np.concatenate([visit.item, hidden])[np.argsort(owner, kind="stable")]
+            indptr = indptr + visit.indptr
+        codes, scores = kernels.top_of_rows(
+            near.indptr, near.session, near.alike * near.left, *self._held(), exclude.everywhere, indptr, hidden, n
+        )
+        return codes, scores
 
     def explain(
         self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
@@ -134,8 +149,8 @@ class Session(Scorer):
         """The same in columns."""
         visit, near = self._near(customers)
         # Every item of every neighbour, and where it was chosen.
-        sizes = np.diff(self.session_starts_)[near.session]
-        neighbour, place = ragged(self.session_starts_[:-1][near.session], sizes)
+        begins = self.session_starts_[near.session]
+        neighbour, place = ragged(begins, self.session_starts_[near.session + 1] - begins)
         item = self.session_items_[place]
         owner = np.repeat(np.arange(len(customers)), np.diff(near.indptr))[neighbour]
         width = int(max(item.max(initial=0), chosen.max(initial=0))) + 1
@@ -165,19 +180,23 @@ class Session(Scorer):
 
     def _scores(self, customers: Customers) -> SparseScores:
         visit, near = self._near(customers)
-        weight = near.alike * near.left
         scores = SparseScores(
-            *kernels.add_rows(
-                near.indptr, near.session, weight, self.session_starts_, self.session_items_, None, len(self.rarity_)
-            )
+            *kernels.add_rows(near.indptr, near.session, near.alike * near.left, *self._held(), len(self.rarity_))
         )
-        scores = SparseScores(scores.indptr, scores.item, scores.value * self.rarity_[scores.item])
         return scores if self.options.remind else scores.without(visit.indptr, visit.item)
+
+    def _held(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+        """What the sessions hold, and how rare that is."""
+        held = self._table
+        if held is None or held[0] is not self.rarity_:
+            rarity = self.rarity_[self.session_items_]
+            self._table = held = self.rarity_, (self.session_starts_, self.session_items_, rarity)
+        return held[1]
 
     def _near(self, customers: Customers) -> tuple[_Visit, _Near]:
         # Asked twice about the same customers, to rank and to explain.
         last = self._last
-        if last is None or last[0] is not customers:
+        if last is None or last[0] is not customers or last[1] is not self.index_:
             visit = _visit(customers, round(self.options.gap_minutes * _MINUTE))
             starts, sessions, alike, shared = kernels.session_neighbours(
                 *visit, self.index_starts_, self.index_, self.options.recent, self.options.neighbours
@@ -190,13 +209,14 @@ class Session(Scorer):
             kept = np.concatenate([[0], np.cumsum(near)])
             self._last = last = (
                 customers,
+                self.index_,
                 visit,
                 _Near(kept[starts], sessions[near], alike[near], left[near], shared[near]),
             )
-        return last[1], last[2]
+        return last[2], last[3]
 
 
-def _counts(rows: History | Customers) -> NDArray[np.bool_]:
+def _counts(rows: History) -> NDArray[np.bool_]:
     """Which rows are part of a session: of a kind that says something for an item, and not returned."""
     says = rows.meaning.weight > 0
     return (says[rows.kind] if len(says) else np.zeros(0, dtype=np.bool_)) & (
@@ -232,28 +252,20 @@ def _sessions(history: History, gap: int) -> tuple[NDArray[np.int64], NDArray[np
 
 def _visit(customers: Customers, gap: int) -> _Visit:
     """The latest session of each customer."""
-    n = len(customers)
-    rows = np.flatnonzero(_counts(customers))
-    owner = np.repeat(np.arange(n), np.diff(customers.indptr))[rows]
-    time = customers.time[rows]
-    begins = np.ones(len(rows), dtype=np.bool_)
-    begins[1:] = (owner[1:] != owner[:-1]) | (time[1:] - time[:-1] > gap)
-    number = np.cumsum(begins)
-    # The number of each customer's last session: that of his last row, rows come oldest first.
-    ends = np.searchsorted(owner, np.arange(1, n + 1)) - 1
-    now = number == (number[ends[owner]] if len(rows) else number)
-    rows, owner = rows[now], owner[now]
-    item = customers.item[rows]
-    # Each item once, where it stands last.
-    key = owner * (int(item.max(initial=-1)) + 1) + item
-    place = len(key) - 1 - np.unique(key[::-1], return_index=True)[1]
-    place.sort()
-    owner, item = owner[place], item[place]
-    left = np.searchsorted(owner, owner, side="right") - np.arange(len(owner))  # this one and those after it
-    owner, item, left = owner[left <= _LONGEST], item[left <= _LONGEST], left[left <= _LONGEST]
-    sizes = np.bincount(owner, minlength=n)
-    weight = (sizes[owner] - left + 1) / sizes[owner] if len(owner) else np.zeros(0)
-    return _Visit(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), item, weight)
+    kinds = customers.kinds
+    return _Visit(
+        *kernels.latest_sessions(
+            customers.indptr,
+            customers.item,
+            customers.kind,
+            customers.time,
+            customers.quantity,
+            customers.meaning.weight > 0,
+            kinds.index("purchase") if "purchase" in kinds else -1,
+            gap,
+            _LONGEST,
+        )
+    )
 
 
 @hookimpl

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from visavis import Changes, Customers
 from visavis.errors import InvalidInput
+from visavis.history import DAY, KindTable
+from visavis.kinds import KindRule
 from visavis.plugin.options import build_options
 from visavis.testing import Event, make_customers, make_exclusions, make_history, make_items
 from visavis_plugins.scorers._tastes import LiveTastes, centred, past_tastes
@@ -189,3 +195,35 @@ def test_presence_equals_the_plain_definition(lines: list[tuple[int, int, str, i
             if good and good[-1][0] > last_skip and (not bought or any(bought)):
                 wanted[customer, item] = max(weight for _, weight in good)
     assert got == wanted
+
+
+def test_what_fades_is_learned_as_of_one_moment() -> None:
+    """Rows that are refreshed later have faded as much as all others: the table is that of one fit."""
+    table = KindTable({"view": KindRule(0.5, half_life_days=1.5), "purchase": KindRule(1.0, half_life_days=20)})
+    before = [*OTHERS, Event(1, 3, "view", day=1), Event(2, 3, day=2), Event(4, 1, "view", day=0)]
+    after = [*before, Event(3, 0, "view", day=5), Event(3, 1, day=6)]
+
+    def customers(events: list[Event], codes: Sequence[int], day: float) -> Customers:
+        return replace(make_customers(events, codes, now_day=day), kind_table=table)
+
+    def learned(events: list[Event]) -> ItemSimilarity:
+        history = make_history(events, n_customers=5, n_items=4, now_day=3)
+        return ItemSimilarity().fit(replace(history, kind_table=table))
+
+    everybody = range(5)
+    once = learned(OTHERS).refreshed(Changes(None, lambda: customers(before, everybody, 3), 5, 4))
+    np.testing.assert_array_equal(once.similarities_, learned(before).similarities_)
+    some = customers(after, [3], 9)
+    twice = once.refreshed(Changes(some, lambda: customers(after, everybody, 9), 5, 4))
+    np.testing.assert_array_equal(twice.neighbours_, learned(after).neighbours_)
+    np.testing.assert_array_equal(twice.similarities_, learned(after).similarities_)
+    assert not np.array_equal(twice.similarities_, fitted(after).similarities_), "nothing faded: this tries nothing"
+
+
+def test_what_fades_says_less_and_never_nothing() -> None:
+    table = KindTable({"purchase": KindRule(1.0, half_life_days=2)})
+    rows = replace(make_customers([Event(0, 0, day=0), Event(0, 1, day=2)], [0], now_day=4), kind_table=table)
+    read = LiveTastes().of(rows, "presence")
+    assert (read.item.tolist(), read.value.tolist()) == ([0, 1], [0.25, 0.5])
+    old = replace(rows, now=rows.now + 10_000 * DAY)
+    assert (LiveTastes().of(old, "presence").value > 0).all()
