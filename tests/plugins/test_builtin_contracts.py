@@ -15,6 +15,7 @@ from visavis_plugins.scorers.ease import Ease
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 from visavis_plugins.scorers.popularity import Popularity
 from visavis_plugins.scorers.repeat import Repeat
+from visavis_plugins.scorers.rp3beta import Rp3Beta
 from visavis_plugins.scorers.tifu_knn import TifuKnn
 from visavis_plugins.segmenters.rfm import Rfm
 
@@ -66,6 +67,16 @@ class TestEase(ScorerContract):
 class TestEaseWithFewWeights(ScorerContract):
     plugin = Ease
     options: Mapping[str, Any] = {"neighbours": 2, "max_items": 7, "basket_decay": 0.7, "regularization": 1.0}
+
+
+class TestRp3Beta(NeighbourScorerContract):
+    plugin = Rp3Beta
+    collaborative = True
+
+
+class TestRp3BetaOfFewNeighbours(NeighbourScorerContract):
+    plugin = Rp3Beta
+    options: Mapping[str, Any] = {"neighbours": 4, "basket_decay": 0.7, "alpha": 0.5, "beta": 0.0}
 
 
 class TestTifuKnn(ScorerContract):
