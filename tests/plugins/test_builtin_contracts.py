@@ -11,6 +11,7 @@ import pytest
 from visavis.testing import ChannelContract, NeighbourScorerContract, ScorerContract, SegmenterContract
 from visavis_plugins.channels.console import Console
 from visavis_plugins.channels.file import File
+from visavis_plugins.scorers.als import Als
 from visavis_plugins.scorers.ease import Ease
 from visavis_plugins.scorers.item_similarity import ItemSimilarity
 from visavis_plugins.scorers.popularity import Popularity
@@ -77,6 +78,16 @@ class TestRp3Beta(NeighbourScorerContract):
 class TestRp3BetaOfFewNeighbours(NeighbourScorerContract):
     plugin = Rp3Beta
     options: Mapping[str, Any] = {"neighbours": 4, "basket_decay": 0.7, "alpha": 0.5, "beta": 0.0}
+
+
+class TestAls(ScorerContract):
+    plugin = Als
+    collaborative = True
+
+
+class TestAlsOfFewFactors(ScorerContract):
+    plugin = Als
+    options: Mapping[str, Any] = {"factors": 3, "iterations": 2, "basket_decay": 0.7, "unobserved": 1.0}
 
 
 class TestTifuKnn(ScorerContract):

@@ -15,8 +15,11 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     scores      top_n, score_items
     causes      contributions
     linear      linear_top, linear_scores, linear_parts
-    gram        gram
+    products    gram
     ages        basket_ages, youngest
+    factorizing improve_factors
+    folding     normal_equations
+    factored    factor_top, factor_scores
     habits      habits_of
     nearest     KnownRows, known_rows, nearest_means
     ranking     best_entries
@@ -41,7 +44,9 @@ if TYPE_CHECKING:
     from visavis.kernels.ages import basket_ages, youngest
     from visavis.kernels.causes import contributions
     from visavis.kernels.comparing import rows_top_k, similar_items
-    from visavis.kernels.gram import gram
+    from visavis.kernels.factored import factor_scores, factor_top
+    from visavis.kernels.factorizing import improve_factors
+    from visavis.kernels.folding import normal_equations
     from visavis.kernels.habits import habits_of
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
     from visavis.kernels.layout import ItemLayout, item_layout
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
     from visavis.kernels.nearest import KnownRows, known_rows, nearest_means
     from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
+    from visavis.kernels.products import gram
     from visavis.kernels.purchases import last_of_pairs, purchase_totals
     from visavis.kernels.ranking import best_entries
     from visavis.kernels.reasons import fold_parts
@@ -79,12 +85,15 @@ _HOMES = {
     "contributions": "causes",
     "cosine_top_k": "similarity",
     "encode_lists": "wire",
+    "factor_scores": "factored",
+    "factor_top": "factored",
     "fold_parts": "reasons",
-    "gram": "gram",
+    "gram": "products",
     "habits_of": "habits",
     "id_set_add": "id_set",
     "id_set_contains": "id_set",
     "id_set_new": "id_set",
+    "improve_factors": "factorizing",
     "item_layout": "layout",
     "items_of": "rows",
     "jaccard_top_k": "similarity",
@@ -96,6 +105,7 @@ _HOMES = {
     "log_likelihood_top_k": "similarity",
     "match_returns": "returns",
     "nearest_means": "nearest",
+    "normal_equations": "folding",
     "pick": "picking",
     "place_rows": "placing",
     "purchase_totals": "purchases",
@@ -136,12 +146,15 @@ __all__ = [
     "contributions",
     "cosine_top_k",
     "encode_lists",
+    "factor_scores",
+    "factor_top",
     "fold_parts",
     "gram",
     "habits_of",
     "id_set_add",
     "id_set_contains",
     "id_set_new",
+    "improve_factors",
     "item_layout",
     "items_of",
     "jaccard_top_k",
@@ -153,6 +166,7 @@ __all__ = [
     "log_likelihood_top_k",
     "match_returns",
     "nearest_means",
+    "normal_equations",
     "pick",
     "place_rows",
     "purchase_totals",
