@@ -791,6 +791,65 @@ def best_entries(
     return codes, values
 
 
+def improve_factors(
+    indptr: Array,
+    indices: Array,
+    data: Array,
+    others: Array,
+    gram: Array,
+    ridge: Array,
+    factors: Array,
+    n_steps: int,
+    *,
+    threads: int | None = None,
+) -> None:
+    """Changes `factors`, as the kernel does."""
+    matrices, sides = normal_equations(indptr, indices, data, others, gram, ridge)
+    for row in range(len(factors)):
+        if indptr[row] == indptr[row + 1]:
+            factors[row] = 0.0
+            continue
+        x = factors[row].astype(float)
+        left = sides[row] - matrices[row] @ x
+        direction = left
+        for _ in range(n_steps):
+            rest = left @ left
+            if rest < 1e-20:
+                break
+            product = matrices[row] @ direction
+            length = rest / (direction @ product)
+            x, left = x + length * direction, left - length * product
+            direction = left + (left @ left) / rest * direction
+        factors[row] = x
+
+
+def normal_equations(
+    indptr: Array, indices: Array, data: Array, factors: Array, gram: Array, ridge: Array
+) -> tuple[Array, Array]:
+    weights, _ = dense(indptr, indices, data, len(factors))
+    table = factors.astype(float)
+    matrices = [gram + r * np.eye(len(gram)) + (table.T * line) @ table for r, line in zip(ridge, weights, strict=True)]
+    return np.array(matrices).reshape(len(ridge), *gram.shape), weights @ table
+
+
+def factor_top(
+    vectors: Array, factors: Array, everywhere: Array, exclude_indptr: Array, exclude_items: Array, n: int
+) -> tuple[Array, Array]:
+    n_items = factors.shape[1]
+    scores = factor_scores(vectors, factors, np.tile(np.arange(n_items), (len(vectors), 1)))
+    starts = np.arange(len(vectors) + 1) * n_items
+    codes = np.tile(np.arange(n_items), len(vectors))
+    hidden = everywhere[:n_items]
+    return best_entries(starts, codes, scores.ravel(), hidden, exclude_indptr, exclude_items, n)
+
+
+def factor_scores(vectors: Array, factors: Array, chosen: Array) -> Array:
+    scores = np.full(chosen.shape, np.nan)
+    for row, place in np.argwhere((chosen >= 0) & (chosen < factors.shape[1])):
+        scores[row, place] = sum_in_order(np.append(0.0, vectors[row] * factors[:, chosen[row, place]].astype(float)))
+    return scores
+
+
 def _padded(starts: Array, targets: Array, values: Array) -> tuple[Array, Array]:
     """The same values as a neighbour table."""
     shape = (len(starts) - 1, max([0, *np.diff(starts)]))
@@ -813,12 +872,15 @@ __all__ = [
     "contributions",
     "cosine_top_k",
     "encode_lists",
+    "factor_scores",
+    "factor_top",
     "fold_parts",
     "gram",
     "habits_of",
     "id_set_add",
     "id_set_contains",
     "id_set_new",
+    "improve_factors",
     "item_layout",
     "items_of",
     "jaccard_top_k",
@@ -831,6 +893,7 @@ __all__ = [
     "log_likelihood_top_k",
     "match_returns",
     "nearest_means",
+    "normal_equations",
     "overlaps",
     "pick",
     "place_rows",

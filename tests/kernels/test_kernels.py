@@ -19,7 +19,7 @@ from visavis.kernels import _co_rated, products, scores
 
 HERE = Path(__file__).parent
 SOURCES = sorted(Path(kernels.__file__).parent.glob("*.py"))
-COMPILERS = {"serial"}
+COMPILERS = {"serial", "summing"}
 INTRINSICS = {"prefetch", "fetch_add"}
 
 

@@ -27,6 +27,16 @@ def test_nearest_means_like_their_twin(
         np.testing.assert_allclose(found[2], expected[2], rtol=1e-12, atol=1e-12)
 
 
+def test_few_of_many_columns_like_its_twin(rng: np.random.Generator) -> None:
+    """Few columns are sorted, many are walked over."""
+    rows, known = (samples.ratings(rng, n, 3000, density=0.0005) for n in (6, 20))
+    own = np.full(6, -1, np.int32)
+    found = kernels.nearest_means(*rows, kernels.known_rows(*known, 3000), own, 3)
+    expected = reference.nearest_means(*rows, reference.known_rows(*known, 3000), own, 3)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
 def test_who_shares_nothing_may_be_nearest() -> None:
     """A customer of little is nearer to anybody than one of much else."""
     known = np.array([0, 2, 3]), np.array([0, 1, 2], np.int32), np.array([1.0, 9.0, 0.5])

@@ -14,6 +14,7 @@ from visavis.history import DAY, History, Items
 from visavis.testing import ChannelContract, NeighbourScorerContract, ScorerContract, SegmenterContract, make_items
 from visavis_plugins.channels.console import Console
 from visavis_plugins.channels.file import File
+from visavis_plugins.scorers.als import Als
 from visavis_plugins.scorers.content import Content
 from visavis_plugins.scorers.cross_sell import CrossSell
 from visavis_plugins.scorers.ease import Ease
@@ -21,6 +22,7 @@ from visavis_plugins.scorers.item_similarity import ItemSimilarity
 from visavis_plugins.scorers.popularity import Popularity
 from visavis_plugins.scorers.rating import Rating
 from visavis_plugins.scorers.repeat import Repeat
+from visavis_plugins.scorers.rp3beta import Rp3Beta
 from visavis_plugins.scorers.session import Session
 from visavis_plugins.scorers.tifu_knn import TifuKnn
 from visavis_plugins.scorers.up_sell import UpSell
@@ -74,6 +76,26 @@ class TestEase(ScorerContract):
 class TestEaseWithFewWeights(ScorerContract):
     plugin = Ease
     options: Mapping[str, Any] = {"neighbours": 2, "max_items": 7, "basket_decay": 0.7, "regularization": 1.0}
+
+
+class TestRp3Beta(NeighbourScorerContract):
+    plugin = Rp3Beta
+    collaborative = True
+
+
+class TestRp3BetaOfFewNeighbours(NeighbourScorerContract):
+    plugin = Rp3Beta
+    options: Mapping[str, Any] = {"neighbours": 4, "basket_decay": 0.7, "alpha": 0.5, "beta": 0.0}
+
+
+class TestAls(ScorerContract):
+    plugin = Als
+    collaborative = True
+
+
+class TestAlsOfFewFactors(ScorerContract):
+    plugin = Als
+    options: Mapping[str, Any] = {"factors": 3, "iterations": 2, "basket_decay": 0.7, "unobserved": 1.0}
 
 
 class TestTifuKnn(ScorerContract):

@@ -37,6 +37,8 @@ def test_all_are_found_and_healthy(registry: Registry) -> None:
         "repeat": "scorer",
         "item_similarity": "scorer",
         "ease": "scorer",
+        "als": "scorer",
+        "rp3beta": "scorer",
         "tifu_knn": "scorer",
         "cross_sell": "scorer",
         "session": "scorer",

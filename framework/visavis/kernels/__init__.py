@@ -17,6 +17,9 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     linear      linear_top, linear_scores, linear_parts
     gram        gram
     ages        basket_ages, youngest
+    factorizing improve_factors
+    folding     normal_equations
+    factored    factor_top, factor_scores
     habits      habits_of
     nearest     KnownRows, known_rows, nearest_means
     ranking     best_entries
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
     from visavis.kernels.baskets import basket_items
     from visavis.kernels.causes import contributions
     from visavis.kernels.comparing import rows_top_k, similar_items
+    from visavis.kernels.factored import factor_scores, factor_top
+    from visavis.kernels.factorizing import improve_factors
+    from visavis.kernels.folding import normal_equations
     from visavis.kernels.gram import gram
     from visavis.kernels.habits import habits_of
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
@@ -91,12 +97,15 @@ _HOMES = {
     "contributions": "causes",
     "cosine_top_k": "similarity",
     "encode_lists": "wire",
+    "factor_scores": "factored",
+    "factor_top": "factored",
     "fold_parts": "reasons",
     "gram": "gram",
     "habits_of": "habits",
     "id_set_add": "id_set",
     "id_set_contains": "id_set",
     "id_set_new": "id_set",
+    "improve_factors": "factorizing",
     "item_layout": "layout",
     "items_of": "rows",
     "jaccard_top_k": "similarity",
@@ -110,6 +119,7 @@ _HOMES = {
     "match_returns": "returns",
     "overlaps": "overlaps",
     "nearest_means": "nearest",
+    "normal_equations": "folding",
     "pick": "picking",
     "place_rows": "placing",
     "purchase_totals": "purchases",
@@ -154,12 +164,15 @@ __all__ = [
     "contributions",
     "cosine_top_k",
     "encode_lists",
+    "factor_scores",
+    "factor_top",
     "fold_parts",
     "gram",
     "habits_of",
     "id_set_add",
     "id_set_contains",
     "id_set_new",
+    "improve_factors",
     "item_layout",
     "items_of",
     "jaccard_top_k",
@@ -172,6 +185,7 @@ __all__ = [
     "log_likelihood_top_k",
     "match_returns",
     "nearest_means",
+    "normal_equations",
     "overlaps",
     "pick",
     "place_rows",

@@ -1,8 +1,9 @@
 """The one place that imports numba, chooses compiler flags and starts threads.
 
-No signatures (they would compile at import) and no fastmath (NaN has a meaning). A kernel and the compiled
-helpers it calls live in one file, because the cache on disk notices edits in the kernel's own file only; the two
-intrinsics here are the exception. Where the compiler is off (`NUMBA_DISABLE_JIT=1`) plain functions stand in for them.
+No signatures (they would compile at import) and no fastmath (NaN has a meaning), but for the order of a sum. A kernel
+and the compiled helpers it calls live in one file, because the cache on disk notices edits in the kernel's own file
+only; the two intrinsics here are the exception. Where the compiler is off (`NUMBA_DISABLE_JIT=1`) plain functions stand
+in for them.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ _event: Any = event
 def serial(function: Callable[P, R]) -> Callable[P, R]:
     """Compile for one thread, without the interpreter's lock; as in NumPy, x / 0 is infinite or NaN."""
     return cast(Callable[P, R], numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def summing(function: Callable[P, R]) -> Callable[P, R]:
+    """As `serial`, but sums may be added up in any order, in several lanes at once; NaN keeps its meaning."""
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})(function)
+    return cast(Callable[P, R], compiled)
 
 
 def thread_count() -> int:
@@ -113,4 +120,4 @@ prefetch: Callable[..., None] = _prefetch_plainly if _config.DISABLE_JIT else in
 fetch_add: Callable[..., int] = _fetch_add_plainly if _config.DISABLE_JIT else intrinsic(_fetch_add)
 """`fetch_add(counter int64 [1], amount)`: add in one step that no thread can split; answers what was there before."""
 
-__all__ = ["fetch_add", "in_threads", "prefetch", "serial", "thread_count"]
+__all__ = ["fetch_add", "in_threads", "prefetch", "serial", "summing", "thread_count"]

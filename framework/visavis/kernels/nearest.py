@@ -11,6 +11,7 @@ from visavis.kernels import _check
 from visavis.kernels._jit import serial
 from visavis.kernels.sparse import _transpose
 
+_FEW = 32
 _Parts = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]
 
 
@@ -133,9 +134,17 @@ def _nearest_means(
         if end > len(columns):
             columns = np.append(columns, np.empty(end, np.int32))
             means = np.append(means, np.empty(end))
-        order = np.sort(touched[:n_touched])
+        if n_touched * _FEW > n_columns:
+            # Then walking over all columns is faster than sorting those.
+            n_touched = 0
+            for column in range(n_columns):
+                if met[column]:
+                    touched[n_touched] = column
+                    n_touched += 1
+        else:
+            touched[:n_touched].sort()
         for place in range(n_touched):
-            column = order[place]
+            column = touched[place]
             columns[starts[row] + place], means[starts[row] + place] = column, sums[column] / max(wanted, 1)
             sums[column], met[column] = 0.0, False
         # What nobody known has comes last, for columns ascend.

@@ -51,22 +51,28 @@ def _best_entries(
     n = codes.shape[1]
     for row in range(len(indptr) - 1):
         hidden = np.sort(exclude_items[exclude_indptr[row] : exclude_indptr[row + 1]])
-        first, last = indptr[row], indptr[row + 1]
-        # Stable, so that equal scores follow in the order of codes once the entries do.
-        by_code = first + np.argsort(items[first:last], kind="mergesort")
-        order = by_code[np.argsort(-scores[by_code], kind="mergesort")]
         n_kept = 0
-        for entry in order:
-            item = items[entry]
-            if n_kept == n:
-                break
-            if item < 0 or item >= len(everywhere) or everywhere[item] or np.isnan(scores[entry]):
+        for entry in range(indptr[row], indptr[row + 1]):
+            item, score = items[entry], scores[entry]
+            # Most do not reach the worst that is kept.
+            if np.isnan(score) or (n_kept == n and (n == 0 or score < values[row, n - 1])):
+                continue
+            if n_kept == n and score == values[row, n - 1] and item > codes[row, n - 1]:
+                continue
+            if item < 0 or item >= len(everywhere) or everywhere[item]:
                 continue
             place = np.searchsorted(hidden, item)
             if place < len(hidden) and hidden[place] == item:
                 continue
-            codes[row, n_kept], values[row, n_kept] = item, scores[entry]
-            n_kept += 1
+            if n_kept < n:
+                n_kept += 1
+            place = n_kept - 1
+            while place > 0 and (
+                score > values[row, place - 1] or (score == values[row, place - 1] and item < codes[row, place - 1])
+            ):
+                codes[row, place], values[row, place] = codes[row, place - 1], values[row, place - 1]
+                place -= 1
+            codes[row, place], values[row, place] = item, score
 
 
 __all__ = ["best_entries"]
