@@ -31,5 +31,21 @@ def test_some_are_taken_in_any_order() -> None:
     assert list(Texts.empty(2)) == ["", ""]
 
 
+@pytest.mark.parametrize("long", [False, True])
+def test_texts_fit_by_their_characters(long: bool) -> None:
+    """Also where one has more bytes than characters are allowed, and all are counted."""
+    more = ["é" * 40] if long else []
+    for text, good in (
+        ("a", True),
+        ("x" * 40, True),
+        ("x" * 41, False),
+        ("", False),
+        ("a\x1fb", False),
+        ("\x7f", False),
+    ):
+        assert Texts.of([*more, "ann", text, "bob"]).fit(40) is good, text
+    assert Texts.empty(0).fit(1)
+
+
 def test_lists_and_texts_are_joined() -> None:
     assert list(Texts.joined([Texts.of(SOME), ["b", ""], Texts.empty(1), []])) == [*SOME, "b", "", ""]

@@ -61,7 +61,7 @@ def check_batch(batch: InteractionBatch, settings: Settings, live: Live) -> Chec
 def _texts_are_good(batch: InteractionBatch) -> bool:
     """Whether the columns lead to strings, and each of these is good as an id."""
     strings = batch.strings
-    if not strings or strings.ends[1] or not strings.fit(LONGEST_ID)[1:].all():
+    if not strings or strings.ends[1] or not Texts(strings.data, strings.ends[1:]).fit(LONGEST_ID):
         return False
     columns = (
         batch.kind,

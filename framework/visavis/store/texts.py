@@ -53,9 +53,15 @@ class Texts(Sequence[str]):
             return Texts.empty(len(places))  # a column that nobody fills, and place 0 is the empty text
         return Texts(*kernels.take_texts(self.data, self.ends, places))
 
-    def fit(self, longest: int) -> NDArray[np.bool_]:
-        """bool [n]: which have 1 to `longest` characters, and no control characters."""
-        return kernels.texts_fit(self.data, self.ends, longest)
+    def fit(self, longest: int) -> bool:
+        """Whether each has 1 to `longest` characters, and no control characters."""
+        lengths = np.diff(self.ends)
+        if lengths.min(initial=1) < 1:
+            return False
+        if lengths.max(initial=1) <= longest:
+            # A character has a byte at least, so only the bytes are looked at, all at once.
+            return not ((self.data < 0x20) | (self.data == 0x7F)).any()
+        return bool(kernels.texts_fit(self.data, self.ends, longest).all())
 
     def __len__(self) -> int:
         return len(self.ends) - 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -84,7 +83,6 @@ class Operation(Generic[T]):
     before: Callable[[], T | None] | None = None
     split: Callable[[], Sequence[Operation[Any]]] | None = None
     future: Future[T] = field(default_factory=Future)
-    since: float = field(default_factory=time.monotonic)
     taken: bool = False
     """Whether the writer has begun with it."""
 

@@ -222,8 +222,8 @@ class Writer:
     def _gather(self, group: list[Operation[Any]]) -> tuple[bool, Operation[Any] | _Pause[Any] | None]:
         """Fill `group` until the linger is over or it is large, then with who waits. (still open, exclusive one met)"""
         rows, enough = group[0].rows, self._settings["group_rows"]
-        # Company that came while another commit was made need not be waited for.
-        end = group[0].since + self._settings["linger_ms"] / 1000
+        # From now, although some have waited already: a commit costs the same however few it holds.
+        end = time.monotonic() + self._settings["linger_ms"] / 1000
         while rows < enough * self.OVERFULL:
             try:
                 following = self._take(max(0.0, end - time.monotonic()) if rows < enough else 0.0)
