@@ -7,8 +7,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from visavis.api.v1 import interaction_service_pb2 as interaction_pb
 from visavis.api.v1 import recommendation_service_pb2 as pb
 
 Array = NDArray[Any]
@@ -531,8 +533,111 @@ def text_hashes(data: Array, begins: Array, ends: Array) -> Array:
     return np.array([int.from_bytes(half, "little") for half in halves], np.uint64)
 
 
+def take_texts(data: Array, ends: Array, places: Array) -> tuple[Array, Array]:
+    texts = cut(data, ends)
+    return joined([texts[place] for place in places.tolist()])
+
+
+def texts_fit(data: Array, ends: Array, longest: int) -> Array:
+    texts = [one.decode() for one in cut(data, ends)]
+    return np.array([1 <= len(one) <= longest and not any(c < " " or c == "\x7f" for c in one) for one in texts], bool)
+
+
+def text_index_new(capacity: int) -> Array:
+    # Here the texts themselves stand for their index.
+    return np.zeros(0, np.uint64)
+
+
+def text_index_add(index: Array, data: Array, ends: Array, first: int, key: int) -> Array:
+    return index
+
+
+def text_index_find(
+    index: Array, data: Array, ends: Array, wanted: Array, wanted_ends: Array, places: Array, key: int
+) -> Array:
+    numbers = {one: number for number, one in enumerate(cut(data, ends))}
+    asked = cut(wanted, wanted_ends)
+    return np.array([numbers.get(asked[place], -1) for place in places.tolist()], np.int32)
+
+
+def cut(data: Array, ends: Array) -> list[bytes]:
+    return [data[first:last].tobytes() for first, last in pairwise(ends.tolist())]
+
+
+def joined(texts: list[bytes]) -> tuple[Array, Array]:
+    ends = np.concatenate([[0], np.cumsum([len(one) for one in texts])]).astype(np.int64)
+    return np.frombuffer(b"".join(texts), np.uint8), ends
+
+
+class WireColumns(NamedTuple):
+    codes: Array
+    numbers: Array
+    data: Array
+    ends: Array
+
+
+COLUMNS = [field.name for field in interaction_pb.StreamInteractionsRequest.DESCRIPTOR.fields if field.number > 3]
+
+
+def read_batch(message: Array) -> WireColumns | None:
+    try:
+        batch = interaction_pb.StreamInteractionsRequest.FromString(message.tobytes())
+    except DecodeError:
+        return None
+    n = len(batch.kind)
+    columns = [list(getattr(batch, name)) for name in COLUMNS]
+    if any(len(column) not in (0, n) for column in columns):
+        return None
+    numbers = np.array([columns[7] or [1.0] * n, columns[10] or [np.nan] * n], np.float64)
+    whole = np.zeros((15, n), np.int64)
+    for at, column in enumerate(columns):
+        if column and at not in (7, 10):
+            whole[at] = column
+    return WireColumns(whole, numbers, *joined([one.encode() for one in batch.strings]))
+
+
+def read_calls(messages: Array, starts: Array) -> tuple[WireColumns, Array] | None:
+    texts, rows = [b""], [0]
+    columns: list[list[int]] = []
+    numbers: list[list[float]] = []
+
+    def place(text: str) -> int:
+        if text:
+            texts.append(text.encode())
+        return len(texts) - 1 if text else 0
+
+    for first, last in pairwise(starts.tolist()):
+        try:
+            call = interaction_pb.RecordInteractionsRequest.FromString(messages[first:last].tobytes())
+        except DecodeError:
+            return None
+        rows.append(rows[-1] + len(call.interactions))
+        for one in call.interactions:
+            who, amount, micros = one.customer, one.amount, 0
+            if one.HasField("customer") and not (who.customer_id or (who.identifier.kind and who.identifier.value)):
+                return None
+            if one.HasField("occurred_at"):
+                micros = one.occurred_at.seconds * 1_000_000 + one.occurred_at.nanos // 1000
+                if not (0 <= one.occurred_at.seconds <= 253402300799 and 0 <= one.occurred_at.nanos < 10**9 and micros):
+                    return None
+            if (one.HasField("amount") and not amount.currency) or one.rating != one.rating:
+                return None
+            if one.quantity != one.quantity:
+                return None
+            numbers.append(
+                [one.quantity if one.HasField("quantity") else 1.0, one.rating if one.HasField("rating") else np.nan]
+            )
+            who_ids = [who.customer_id, who.identifier.kind, who.identifier.value]
+            others = [one.order_id, one.touchpoint, one.decision_id, one.reverses_id]
+            columns.append([place(one.kind), *map(place, who_ids), place(one.item_id), place(one.interaction_id)])
+            columns[-1] += [micros, 0, amount.minor_units, place(amount.currency), 0, *map(place, others)]
+    codes = np.array(columns, np.int64).reshape(-1, 15).T
+    return WireColumns(codes, np.array(numbers).reshape(-1, 2).T, *joined(texts)), np.array(rows, np.int64)
+
+
 __all__ = [
     "ItemLayout",
+    "WireColumns",
     "adjusted_cosine_top_k",
     "bm25_top_k",
     "build_csr",
@@ -552,12 +657,19 @@ __all__ = [
     "pick",
     "place_rows",
     "purchase_totals",
+    "read_batch",
+    "read_calls",
     "rows_of",
     "rows_top_k",
     "score_items",
     "similar_items",
+    "take_texts",
     "tastes_of",
     "text_hashes",
+    "text_index_add",
+    "text_index_find",
+    "text_index_new",
+    "texts_fit",
     "tf_idf_top_k",
     "top_n",
     "transpose",

@@ -24,6 +24,8 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     reasons     fold_parts
     wire        encode_lists
     text_hash   text_hashes
+    texts       take_texts, texts_fit, text_index_new, text_index_add, text_index_find
+    intake_wire WireColumns, read_batch, read_calls
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from visavis.kernels.causes import contributions
     from visavis.kernels.comparing import rows_top_k, similar_items
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
+    from visavis.kernels.intake_wire import WireColumns, read_batch, read_calls
     from visavis.kernels.layout import ItemLayout, item_layout
     from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
@@ -54,10 +57,12 @@ if TYPE_CHECKING:
     from visavis.kernels.sparse import build_csr, transpose
     from visavis.kernels.tastes import tastes_of
     from visavis.kernels.text_hash import text_hashes
+    from visavis.kernels.texts import take_texts, text_index_add, text_index_find, text_index_new, texts_fit
     from visavis.kernels.wire import encode_lists
 
 _HOMES = {
     "ItemLayout": "layout",
+    "WireColumns": "intake_wire",
     "adjusted_cosine_top_k": "similarity",
     "bm25_top_k": "similarity",
     "build_csr": "sparse",
@@ -77,12 +82,19 @@ _HOMES = {
     "pick": "picking",
     "place_rows": "placing",
     "purchase_totals": "purchases",
+    "read_batch": "intake_wire",
+    "read_calls": "intake_wire",
     "rows_of": "rows",
     "rows_top_k": "comparing",
     "score_items": "scores",
     "similar_items": "comparing",
+    "take_texts": "texts",
     "tastes_of": "tastes",
     "text_hashes": "text_hash",
+    "text_index_add": "texts",
+    "text_index_find": "texts",
+    "text_index_new": "texts",
+    "texts_fit": "texts",
     "tf_idf_top_k": "similarity",
     "top_n": "scores",
     "transpose": "sparse",
@@ -104,6 +116,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ItemLayout",
+    "WireColumns",
     "adjusted_cosine_top_k",
     "bm25_top_k",
     "build_csr",
@@ -123,12 +136,19 @@ __all__ = [
     "pick",
     "place_rows",
     "purchase_totals",
+    "read_batch",
+    "read_calls",
     "rows_of",
     "rows_top_k",
     "score_items",
     "similar_items",
+    "take_texts",
     "tastes_of",
     "text_hashes",
+    "text_index_add",
+    "text_index_find",
+    "text_index_new",
+    "texts_fit",
     "tf_idf_top_k",
     "top_n",
     "transpose",

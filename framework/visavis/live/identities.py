@@ -22,6 +22,7 @@ from visavis.store.identities import (
     read_customer_ids,
     read_identities,
 )
+from visavis.store.texts import Texts
 
 if TYPE_CHECKING:
     import duckdb
@@ -119,6 +120,14 @@ class Identities:
             kind, _, value = self._others.texts[place].partition(_BETWEEN)
             found.append(Identifier(kind, value))
         return tuple(found)
+
+    def find_customers(self, customer_ids: Texts) -> NDArray[np.int32]:
+        """Identity codes of customer ids, in any thread; −1 also for some that were committed just now."""
+        found = self.customers.find_texts(customer_ids)
+        codes = np.full(len(found), -1, dtype=np.int32)
+        known = found >= 0
+        codes[known] = self._own.view[found[known]]
+        return codes
 
     def encode(self, tx: Transaction, refs: Sequence[CustomerRef | None], at: int) -> NDArray[np.int32]:
         """Identity codes of references (None: −1); an unknown one makes an identity and a customer."""

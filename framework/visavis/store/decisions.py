@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from visavis.store.writer import Transaction
+    from visavis.store.transaction import Transaction
 
 
 class Decisions(NamedTuple):
