@@ -13,6 +13,7 @@ from visavis.kernels._jit import lean, serial
 from visavis.kernels.by_item import ItemRows, Values
 
 _Folded = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]
+_FEW = 64  # parts of a place that are sorted as they come
 
 
 def contributions(
@@ -80,7 +81,7 @@ def fold_parts(
     n_items: int,
     within: float,
     most: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+) -> _Folded:
     """Keep at most `most` parts of each score: `(starts, template, item, amount)` of those kept.
 
     The parts of place p (`chosen` int32 [n], −1: no item) are `starts[p]:starts[p+1]`: `template` 0 … n_templates − 1,
@@ -166,7 +167,7 @@ def _fold_parts(
             return 1, place, 0.0, kept_starts, template[:0], item[:0], amount[:0]
         size += min(starts[place + 1] - starts[place], most)
     kept_template, kept_item, kept_amount = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size)
-    to = 0
+    to, best = 0, np.empty(8, np.float64)
     for place in range(len(chosen)):
         first, last = starts[place], starts[place + 1]
         if first == last:
@@ -184,12 +185,16 @@ def _fold_parts(
         # Written so that a NaN is wrong, too.
         if not abs(total - scores[place]) <= within * max(1.0, abs(scores[place])):
             return 5, place, total, kept_starts, kept_template, kept_item, kept_amount
-        to = _fold(template, item, amount, first, last, n_templates, most, kept_template, kept_item, kept_amount, to)
+        if last - first > most > len(best):
+            best = np.empty(most, np.float64)
+        to = _fold(
+            template, item, amount, first, last, n_templates, most, best, kept_template, kept_item, kept_amount, to
+        )
         kept_starts[place + 1] = to
     return 0, 0, 0.0, kept_starts, kept_template, kept_item, kept_amount
 
 
-@serial
+@lean
 def _fold(
     template: NDArray[np.int32],
     item: NDArray[np.int32],
@@ -198,6 +203,7 @@ def _fold(
     last: int,
     n_templates: int,
     most: int,
+    best: NDArray[np.float64],
     kept_template: NDArray[np.int32],
     kept_item: NDArray[np.int32],
     kept_amount: NDArray[np.float64],
@@ -210,7 +216,7 @@ def _fold(
             kept_template[to], kept_item[to], kept_amount[to] = template[part], item[part], amount[part]
             to += 1
     elif most > 0:
-        bar, ties = _bar(amount[first:last], most - 1)
+        bar, ties = _bar(amount, first, last, most - 1, best)
         rest = 0.0
         for part in range(first, last):
             strength = abs(amount[part])
@@ -226,14 +232,16 @@ def _fold(
     return to
 
 
-@serial
-def _bar(amounts: NDArray[np.float64], n: int) -> tuple[float, int]:
-    """What the n strongest amounts reach: all above the bar are among them, and so many of those at it."""
+@lean
+def _bar(amount: NDArray[np.float64], first: int, last: int, n: int, best: NDArray[np.float64]) -> tuple[float, int]:
+    """What the n strongest of some amounts reach: all above the bar are among them, and so many of those at it. `best`
+    is room for n."""
     if n == 0:
         return np.inf, 0
-    best = np.zeros(n)
-    for amount in amounts:
-        strength = abs(amount)
+    for place in range(n):
+        best[place] = 0.0
+    for part in range(first, last):
+        strength = abs(amount[part])
         if strength > best[n - 1]:
             place = n - 1
             while place > 0 and best[place - 1] < strength:
@@ -241,8 +249,8 @@ def _bar(amounts: NDArray[np.float64], n: int) -> tuple[float, int]:
                 place -= 1
             best[place] = strength
     above = 0
-    for amount in amounts:
-        above += abs(amount) > best[n - 1]
+    for part in range(first, last):
+        above += abs(amount[part]) > best[n - 1]
     return best[n - 1], n - above
 
 
@@ -262,8 +270,9 @@ def _strongest_parts(
 ) -> tuple[bool, NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
     m = chosen.shape[1]
     starts, own, to = np.zeros((len(indptr) - 1) * m + 1, np.int64), np.zeros(m + 1, np.int64), 0
+    free = np.empty(m, np.int64)
     kept_template, kept_item = np.empty(256, np.int32), np.empty(256, np.int32)
-    kept_amount, before = np.empty(256, np.float64), np.empty(m, np.int32)
+    kept_amount, before, best = np.empty(256, np.float64), np.empty(m, np.int32), np.empty(8, np.float64)
     places, causes, parts = np.empty(256, np.int32), np.empty(256, np.int64), np.empty(256, np.float64)
     entries, amounts = np.empty(256, np.int64), np.empty(256, np.float64)
     words, reasons = np.empty(256, np.int32), np.empty(256, np.int32)
@@ -290,7 +299,8 @@ def _strongest_parts(
         if n_found > len(entries):
             entries, amounts = np.empty(2 * n_found, np.int64), np.empty(2 * n_found, np.float64)
             words, reasons = np.empty(2 * n_found, np.int32), np.empty(2 * n_found, np.int32)
-        _lay_out(places[:n_found], causes[:n_found], parts[:n_found], own, entries, amounts)
+        if _lay_out(n_found, places, causes, parts, own, free, entries, amounts):
+            _sort_long(own, entries, amounts)
         for part in range(n_found):
             words[part], reasons[part] = template[entries[part]], items[entries[part]]
         while to + n_found > len(kept_item):
@@ -298,8 +308,10 @@ def _strongest_parts(
             kept_item = np.append(kept_item, np.empty_like(kept_item))
             kept_amount = np.append(kept_amount, np.empty_like(kept_amount))
         for place in range(m):
+            if own[place + 1] - own[place] > most > len(best):
+                best = np.empty(most, np.float64)
             to = _fold(
-                words, reasons, amounts, own[place], own[place + 1], n_templates, most,
+                words, reasons, amounts, own[place], own[place + 1], n_templates, most, best,
                 kept_template, kept_item, kept_amount, to,
             )  # fmt: skip
             starts[row * m + place + 1] = to
@@ -339,37 +351,47 @@ def _find(
     return n_found
 
 
-@serial
+@lean
 def _lay_out(
+    n_found: int,
     places: NDArray[np.int32],
     causes: NDArray[np.int64],
     parts: NDArray[np.float64],
     starts: NDArray[np.int64],
+    free: NDArray[np.int64],
     entries: NDArray[np.int64],
     amounts: NDArray[np.float64],
-) -> None:
-    """Put parts behind `starts[0]`, place by place and the largest first, and say where each place starts."""
-    m = len(starts) - 1
-    free = np.zeros(m + 1, np.int64)
-    for index in range(len(places)):
+) -> bool:
+    """Put the parts found behind `starts[0]`, place by place and the largest first, and say where each place starts.
+    Answers whether there are places of so many parts that they must still be sorted."""
+    m, are_long = len(starts) - 1, False
+    for place in range(m):
+        free[place] = 0
+    for index in range(n_found):
         free[places[index]] += 1
     for place in range(m):
         size = free[place]
+        are_long |= size > _FEW
         free[place] = starts[place]
         starts[place + 1] = starts[place] + size
-    for index in range(len(places)):
+    for index in range(n_found):
         place = places[index]
         begin, end, amount = starts[place], free[place], parts[index]
         free[place] += 1
-        # Sorted as they come, while there are few; many are sorted below.
-        if starts[place + 1] - begin <= 64:
+        # Sorted as they come, while there are few.
+        if starts[place + 1] - begin <= _FEW:
             while end > begin and amounts[end - 1] < amount:
                 entries[end], amounts[end] = entries[end - 1], amounts[end - 1]
                 end -= 1
         entries[end], amounts[end] = causes[index], amount
-    for place in range(m):
+    return are_long
+
+
+@serial
+def _sort_long(starts: NDArray[np.int64], entries: NDArray[np.int64], amounts: NDArray[np.float64]) -> None:
+    for place in range(len(starts) - 1):
         begin, end = starts[place], starts[place + 1]
-        if end - begin > 64:
+        if end - begin > _FEW:
             order = np.argsort(-amounts[begin:end], kind="mergesort")
             entries[begin:end] = entries[begin:end][order]
             amounts[begin:end] = amounts[begin:end][order]
