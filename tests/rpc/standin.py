@@ -281,6 +281,9 @@ class Answered:
             recommendations=[recommendation_to_proto(one) for one in self.values]
         ).SerializeToString()
 
+    def wires(self) -> list[bytes]:
+        return [Answered((one,)).wire() for one in self.values]
+
 
 def recommendation_to_proto(answer: Recommendation) -> recommendation_pb.Recommendation:
     message = recommendation_pb.Recommendation(

@@ -6,14 +6,16 @@ the functions are safe to call from several threads at once.
 
 Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, ascending) with the values `data`
 (float64) alongside; `indptr` is int64 [n_rows + 1]. A neighbour table is a pair `neighbours` int32 [n_items, k]
-(best first, padded with −1) and `similarities` float64 [n_items, k].
+(best first, padded with −1) and `similarities` float64 [n_items, k]; `item_rows` makes of it what is asked at every
+request.
 
     sparse      build_csr, transpose
     similarity  cosine_top_k, adjusted_cosine_top_k, jaccard_top_k, log_likelihood_top_k, tf_idf_top_k, bm25_top_k
     layout      ItemLayout, item_layout: the first step of all of these
     comparing   similar_items, rows_top_k: the second step, for all items or for some
+    by_item     ItemRows, item_rows: a table of neighbours, checked once
     scores      top_n, score_items
-    causes      contributions
+    causes      contributions, strongest_parts, fold_parts
     returns     match_returns
     id_set      id_set_new, id_set_add, id_set_contains
     placing     place_rows
@@ -21,7 +23,6 @@ Sparse matrices are CSR: row r holds `indices[indptr[r]:indptr[r+1]]` (int32, as
     tastes      tastes_of
     rows        rows_of, items_of
     picking     pick
-    reasons     fold_parts
     wire        encode_lists
     text_hash   text_hashes
     texts       take_texts, texts_fit, text_index_new, text_index_add, text_index_find
@@ -34,7 +35,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from visavis.kernels.causes import contributions
+    from visavis.kernels.by_item import ItemRows, item_rows
+    from visavis.kernels.causes import contributions, fold_parts, strongest_parts
     from visavis.kernels.comparing import rows_top_k, similar_items
     from visavis.kernels.id_set import id_set_add, id_set_contains, id_set_new
     from visavis.kernels.intake_wire import WireColumns, read_batch, read_calls
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from visavis.kernels.picking import pick
     from visavis.kernels.placing import place_rows
     from visavis.kernels.purchases import last_of_pairs, purchase_totals
-    from visavis.kernels.reasons import fold_parts
     from visavis.kernels.returns import match_returns
     from visavis.kernels.rows import items_of, rows_of
     from visavis.kernels.scores import score_items, top_n
@@ -63,17 +64,19 @@ if TYPE_CHECKING:
 _HOMES = {
     "ItemLayout": "layout",
     "WireColumns": "intake_wire",
+    "ItemRows": "by_item",
     "adjusted_cosine_top_k": "similarity",
     "bm25_top_k": "similarity",
     "build_csr": "sparse",
     "contributions": "causes",
     "cosine_top_k": "similarity",
     "encode_lists": "wire",
-    "fold_parts": "reasons",
+    "fold_parts": "causes",
     "id_set_add": "id_set",
     "id_set_contains": "id_set",
     "id_set_new": "id_set",
     "item_layout": "layout",
+    "item_rows": "by_item",
     "items_of": "rows",
     "jaccard_top_k": "similarity",
     "last_of_pairs": "purchases",
@@ -89,6 +92,7 @@ _HOMES = {
     "score_items": "scores",
     "similar_items": "comparing",
     "take_texts": "texts",
+    "strongest_parts": "causes",
     "tastes_of": "tastes",
     "text_hashes": "text_hash",
     "text_index_add": "texts",
@@ -117,6 +121,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "ItemLayout",
     "WireColumns",
+    "ItemRows",
     "adjusted_cosine_top_k",
     "bm25_top_k",
     "build_csr",
@@ -128,6 +133,7 @@ __all__ = [
     "id_set_contains",
     "id_set_new",
     "item_layout",
+    "item_rows",
     "items_of",
     "jaccard_top_k",
     "last_of_pairs",
@@ -143,6 +149,7 @@ __all__ = [
     "score_items",
     "similar_items",
     "take_texts",
+    "strongest_parts",
     "tastes_of",
     "text_hashes",
     "text_index_add",

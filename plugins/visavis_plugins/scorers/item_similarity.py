@@ -7,7 +7,6 @@ customers like both. The table of neighbours is learned; what the customer did i
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -16,19 +15,17 @@ from numpy.typing import NDArray
 
 from visavis import (
     Changes,
-    Contribution,
     Customers,
-    Exclusions,
     History,
-    Items,
     NeighbourScorer,
-    ReasonColumns,
     Scorer,
+    Sums,
+    SumScorer,
     hookimpl,
     kernels,
 )
 from visavis_plugins.scorers._matrix import Matrix, differing
-from visavis_plugins.scorers._tastes import CAUSES, LiveTastes, Signal, Tastes, centred, past_tastes, read_tastes
+from visavis_plugins.scorers._tastes import CAUSES, LiveTastes, Signal, centred, past_tastes, read_tastes
 
 _TEMPLATES = (
     *CAUSES[:-1],
@@ -41,7 +38,7 @@ _MANY = 5
 """When more than a fifth of the items must be compared anew, all are: that is faster than picking them."""
 
 
-class ItemSimilarity(NeighbourScorer):
+class ItemSimilarity(SumScorer, NeighbourScorer):
     """Items that go with what this customer likes.
 
     Score of item j = Σ over the customer's items i of value_i · similarity(i, j), taken over the neighbours that
@@ -83,6 +80,7 @@ class ItemSimilarity(NeighbourScorer):
     similarities_: NDArray[np.float32]
     signal_: Signal
 
+    _checked: tuple[NDArray[np.int32], kernels.ItemRows] | None = None
     _matrix: Matrix | None = None
     """What the table was made of, once it was refreshed: not kept by `fit`, for many are never refreshed."""
 
@@ -130,47 +128,15 @@ class ItemSimilarity(NeighbourScorer):
         made._learn((neighbours, similarities))
         return made
 
-    def score(self, customers: Customers, candidates: Items) -> NDArray[np.float64]:
-        """NaN where no item of the customer is a neighbour of the candidate."""
-        chosen = np.ascontiguousarray(np.broadcast_to(candidates.codes, (len(customers), len(candidates))))
-        scores: NDArray[np.float64] = kernels.score_items(
-            *self._liked(customers), self.neighbours_, self.similarities_, chosen
-        )
-        return scores
-
-    def top(
-        self, customers: Customers, items: Items, n: int, exclude: Exclusions
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Visits only the neighbours of what each customer likes."""
-        codes, scores = kernels.top_n(
-            *self._liked(customers),
-            self.neighbours_,
-            self.similarities_,
-            exclude.everywhere,
-            exclude.indptr,
-            exclude.indices,
-            n,
-        )
-        return codes, scores
-
-    def explain(
-        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
-    ) -> list[list[Sequence[Contribution]]]:
-        """Which of the customer's items brought how much of the score, the largest part first."""
-        return self.explain_columns(customers, chosen, scores).lists(len(customers))
-
-    def explain_columns(
-        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
-    ) -> ReasonColumns:
-        """The same in columns."""
-        tastes = self._tastes(customers)
-        indptr, entries, amounts = kernels.contributions(
-            tastes.indptr, tastes.item, tastes.value, self.neighbours_, self.similarities_, chosen
-        )
-        template = tastes.cause[entries].astype(np.int32)
+    def sums(self, customers: Customers) -> Sums:
+        """What the customer likes, with the neighbours of each."""
+        tastes = self._live.of(customers, self.signal_)
         if self.signal_ == "rating":
-            template += tastes.value[entries] < 0
-        return ReasonColumns(_TEMPLATES, indptr, template, tastes.item[entries], amounts)
+            tastes = centred(tastes)
+        template = tastes.cause.astype(np.int32)
+        if self.signal_ == "rating":
+            template += tastes.value < 0
+        return Sums(self._rows, _TEMPLATES, tastes.indptr, tastes.item, tastes.value, template)
 
     def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The item codes most like `item`, best first, and their similarities; empty for an item never seen."""
@@ -215,13 +181,13 @@ class ItemSimilarity(NeighbourScorer):
         self.neighbours_.flags.writeable = False
         self.similarities_.flags.writeable = False
 
-    def _tastes(self, customers: Customers) -> Tastes:
-        tastes = self._live.of(customers, self.signal_)
-        return centred(tastes) if self.signal_ == "rating" else tastes
-
-    def _liked(self, customers: Customers) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
-        tastes = self._tastes(customers)
-        return tastes.indptr, tastes.item, tastes.value
+    @property
+    def _rows(self) -> kernels.ItemRows:
+        """The table, checked when it is first read."""
+        checked = self._checked
+        if checked is None or checked[0] is not self.neighbours_:
+            checked = self._checked = (self.neighbours_, kernels.item_rows(self.neighbours_, self.similarities_))
+        return checked[1]
 
 
 @hookimpl
