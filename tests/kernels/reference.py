@@ -668,8 +668,8 @@ def read_calls(messages: Array, starts: Array) -> tuple[WireColumns, Array] | No
 
 __all__ = [
     "ItemLayout",
-    "WireColumns",
     "ItemRows",
+    "WireColumns",
     "adjusted_cosine_top_k",
     "bm25_top_k",
     "build_csr",
@@ -696,8 +696,8 @@ __all__ = [
     "rows_top_k",
     "score_items",
     "similar_items",
-    "take_texts",
     "strongest_parts",
+    "take_texts",
     "tastes_of",
     "text_hashes",
     "text_index_add",

@@ -120,8 +120,8 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ItemLayout",
-    "WireColumns",
     "ItemRows",
+    "WireColumns",
     "adjusted_cosine_top_k",
     "bm25_top_k",
     "build_csr",
@@ -148,8 +148,8 @@ __all__ = [
     "rows_top_k",
     "score_items",
     "similar_items",
-    "take_texts",
     "strongest_parts",
+    "take_texts",
     "tastes_of",
     "text_hashes",
     "text_index_add",
