@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         ReasonColumns,
         Scorer,
         Segmenter,
+        Sums,
+        SumScorer,
         hookimpl,
     )
 
@@ -68,6 +70,8 @@ _HOMES = {
     "Scorer": "plugin",
     "Segmenter": "plugin",
     "Settings": "config",
+    "SumScorer": "plugin",
+    "Sums": "plugin",
     "VisavisError": "errors",
     "connect": "client",
     "hookimpl": "plugin",
@@ -115,6 +119,8 @@ __all__ = [
     "Scorer",
     "Segmenter",
     "Settings",
+    "SumScorer",
+    "Sums",
     "VisavisError",
     "__version__",
     "connect",

@@ -41,7 +41,8 @@ class Engine:
 
     def warm_up(self) -> None:
         """Load what the first request would otherwise wait for: compiled kernels, the set of known ids."""
-        self.live.known_ids.warm_up()
+        self.live.warm_up()
+        self.identify.warm_up()
         self.customize.warm_up()
 
     def keep_fresh(self) -> None:

@@ -64,7 +64,7 @@ def scorers(folder: str, k: int) -> Step:
     indptr, items = interactions.indptr, interactions.indices
     ones = np.ones(len(items))
     table, similarities = kernels.cosine_top_k(indptr, items, ones, interactions.n_items, k)
-    ours = _visavis(interactions, table, similarities)
+    ours = _visavis(interactions, kernels.item_rows(table, similarities))
     theirs = _implicit(interactions, table, similarities) if util.find_spec("implicit") else None
     chance = np.random.default_rng(1)
     ours(np.arange(2))  # compiles
@@ -90,7 +90,7 @@ def scorers(folder: str, k: int) -> Step:
     return step
 
 
-def _visavis(interactions: data.Interactions, table: Any, similarities: Any) -> Callable[[Any], Any]:
+def _visavis(interactions: data.Interactions, rows: Any) -> Callable[[Any], Any]:
     from visavis import kernels
 
     indptr, items = interactions.indptr, interactions.indices
@@ -108,7 +108,7 @@ def _visavis(interactions: data.Interactions, table: Any, similarities: Any) -> 
             row = np.concatenate([[0], np.cumsum(counts)])
             own = items[np.repeat(indptr[customers] - row[:-1], counts) + np.arange(row[-1])]
             weights = np.ones(len(own))
-        return kernels.top_n(row, own, weights, table, similarities, nowhere, row, own, _N)
+        return kernels.top_n(row, own, weights, rows, nowhere, row, own, _N)
 
     return recommend
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,9 +43,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield shop
 
 
-LISTS = """
+LISTS = '''
 import numpy as np
 import visavis
+from visavis_plugins.scorers.item_similarity import ItemSimilarity
 
 class Lists(visavis.Scorer):
     name = "lists"
@@ -61,10 +63,16 @@ class Lists(visavis.Scorer):
         ]
         return [[parts if code >= 0 else [] for code in row] for row in chosen]
 
+class Asked(ItemSimilarity):
+    """The same, asked like any other scorer."""
+
+    name = "asked"
+    summed = False
+
 @visavis.hookimpl
 def visavis_scorers():
-    return [Lists]
-"""
+    return [Lists, Asked]
+'''
 
 
 @settings(derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -105,6 +113,42 @@ def test_the_wire_says_what_python_says(
             assert bool(item.reasons) == bool(most)
             if most:
                 assert sum(reason.contribution for reason in item.reasons) == pytest.approx(item.score, abs=1e-9)
+
+
+@settings(derandomize=True, max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from([*PEOPLE, "d", "e", "nobody", Identifier("email", "x@y")]), min_size=1, max_size=8),
+    st.sampled_from([1, 2, 5, 12, 40]),
+    st.sampled_from([0, 1, 2, 3, 100]),
+    st.booleans(),
+    st.sampled_from([None, True, False]),
+    st.sets(st.sampled_from([f"i{n}" for n in range(20)])),
+)
+def test_sums_are_answered_as_any_scorer_is(
+    shop: Engine, people: list[Any], n: int, most: int, one_per_group: bool, bought: bool | None, exclude: set[str]
+) -> None:
+    """Item by item, score by score, reason by reason: whether ranked in compiled code alone or asked step by step."""
+
+    def answers(scorer: str) -> Any:
+        return shop.customize.answer(
+            people,
+            n,
+            scorer=scorer,
+            exclude=sorted(exclude),
+            exclude_bought=bought,
+            one_per_group=one_per_group,
+            most_reasons=most,
+        )
+
+    quick, plain = answers("item_similarity"), answers("asked")
+    np.testing.assert_array_equal(quick.lists.items, plain.lists.items)
+    np.testing.assert_array_equal(quick.lists.scores, plain.lists.scores)
+    np.testing.assert_array_equal(quick.lists.by, plain.lists.by)
+    np.testing.assert_array_equal(quick.lists.counts, plain.lists.counts)
+    assert quick.fallback_reasons == plain.fallback_reasons
+    for one, other in zip(quick.rows(), plain.rows(), strict=True):
+        assert [item.reasons for item in one.items] == [item.reasons for item in other.items]
+        assert one.customer_id == other.customer_id
 
 
 def test_one_answer_is_a_response_of_its_own(shop: Engine) -> None:

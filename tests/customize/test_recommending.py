@@ -391,9 +391,7 @@ def test_the_setting_says_who_tells_what_is_alike(open_shop: Callable[..., Engin
 
 
 def test_unknown_scorers_and_items_are_named(board: Engine) -> None:
-    with pytest.raises(
-        NotFound, match=r"'nope' is not in generation 1; fitted are .*, item_similarity, kin, moody"
-    ):
+    with pytest.raises(NotFound, match=r"'nope' is not in generation 1; fitted are .*, item_similarity, kin, moody"):
         board.recommend("c0", scorer="nope")
     with pytest.raises(NotFound, match="popularity does not know which items are alike"):
         board.similar("i0", scorer="popularity")

@@ -268,6 +268,23 @@ def test_batches_that_meet_in_one_commit_share_what_they_make(open_shop: Callabl
     assert len(shop.live.identities.customers) == 2
 
 
+def test_what_a_later_batch_of_the_commit_makes_is_there_for_the_rows_of_all(open_shop: Callable[..., Engine]) -> None:
+    shop = open_shop(linger_ms=50)
+    shop.live.warm_up()
+    assert by_columns(shop, batch(1)) == RecordResult(1, 0)
+    before = shop.store.mark.sequence
+    ways = []
+    for message in (batch(2, interaction_id=[0, 0]), batch(2, interaction_id=[0, 0])):
+        if ways:
+            message.strings[1:4] = ["basket", "bob", "cup"]
+        columns = batch_from_proto(message)
+        assert columns is not None
+        ways.append(shop.identify.record_batch_soon(columns))
+    assert [future.result(10).recorded for future in ways if future is not None] == [2, 2]
+    assert shop.store.mark.sequence == before + 1
+    assert [shop.profile(who).interaction_count for who in ("ann", "bob")] == [3, 2]
+
+
 def test_a_time_just_ahead_is_now(shop: Engine) -> None:
     ahead = int((datetime.now(UTC) + timedelta(minutes=5)).timestamp() * 1e6)
     assert by_columns(shop, batch(1, occurred_micros=[ahead])) == RecordResult(1, 0)

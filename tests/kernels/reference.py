@@ -7,9 +7,12 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from visavis.api.v1 import interaction_service_pb2 as interaction_pb
 from visavis.api.v1 import recommendation_service_pb2 as pb
+from visavis.api.v1 import types_pb2 as types_pb
 
 Array = NDArray[Any]
 
@@ -173,20 +176,34 @@ def rows_top_k(layout: ItemLayout, items: Array, k: int, *, positive_only: bool 
     return neighbours[items], similarities[items]
 
 
+class ItemRows(NamedTuple):
+    """A table of neighbours and how long its rows are."""
+
+    codes: Array
+    values: Array
+    sizes: Array
+    largest: float
+
+
+def item_rows(neighbours: Array, similarities: Array) -> ItemRows:
+    sizes = (neighbours >= 0).sum(axis=1).astype(np.int32)
+    return ItemRows(neighbours, similarities, sizes, float(np.abs(similarities[neighbours >= 0]).max(initial=0.0)))
+
+
 def top_n(
     indptr: Array,
     items: Array,
     weights: Array,
-    neighbours: Array,
-    similarities: Array,
+    rows: ItemRows,
     everywhere: Array,
     exclude_indptr: Array,
     exclude_items: Array,
     n: int,
+    group: Array | None = None,
 ) -> tuple[Array, Array]:
-    n_customers, n_items = len(indptr) - 1, len(neighbours)
+    n_customers, n_items = len(indptr) - 1, len(rows.codes)
     everything = np.tile(np.arange(n_items), (n_customers, 1))
-    all_scores = score_items(indptr, items, weights, neighbours, similarities, everything)
+    all_scores = score_items(indptr, items, weights, rows, everything)
     codes = np.full((n_customers, n), -1, np.int32)
     scores = np.full((n_customers, n), np.nan)
     for row in range(n_customers):
@@ -194,44 +211,54 @@ def top_n(
         left = [
             j for j in range(n_items) if not everywhere[j] and j not in unwanted and not np.isnan(all_scores[row, j])
         ]
-        best = sorted(left, key=lambda j: (-all_scores[row, j], j))[:n]
+        ranked = sorted(left, key=lambda j: (-all_scores[row, j], j))
+        if group is not None:
+            known = [group[j] for j in ranked]
+            ranked = [j for at, j in enumerate(ranked) if group[j] < 0 or group[j] not in known[:at]]
+        best = ranked[:n]
         codes[row, : len(best)] = best
         scores[row, : len(best)] = all_scores[row, best]
     return codes, scores
 
 
-def score_items(
-    indptr: Array, items: Array, weights: Array, neighbours: Array, similarities: Array, chosen: Array
-) -> Array:
+def score_items(indptr: Array, items: Array, weights: Array, rows: ItemRows, chosen: Array) -> Array:
     scores = np.full(chosen.shape, np.nan)
     for row in range(len(chosen)):
         for place, item in enumerate(chosen[row]):
-            parts = _parts(indptr, items, weights, neighbours, similarities, row, item)
+            parts = _parts(indptr, items, weights, rows, row, item)
             if parts:
                 scores[row, place] = sum_in_order(np.array([amount for _, amount in parts]))
     return scores
 
 
 def contributions(
-    indptr: Array, items: Array, weights: Array, neighbours: Array, similarities: Array, chosen: Array
+    indptr: Array, items: Array, weights: Array, rows: ItemRows, chosen: Array
 ) -> tuple[Array, Array, Array]:
     starts, entries, amounts = [0], [], []
     for row in range(len(chosen)):
         for item in chosen[row]:
-            parts = [
-                (entry, float(weights[entry]) * float(similarities[items[entry], place]))
-                for entry in range(indptr[row], indptr[row + 1])
-                if 0 <= items[entry] < len(neighbours) and 0 <= item < len(neighbours) and weights[entry] != 0
-                for place in np.flatnonzero(neighbours[items[entry]] == item)
-            ]
-            if any(np.isnan(amount) for _, amount in parts):
-                parts = []
+            parts = _parts(indptr, items, weights, rows, row, item)
             # Stable: equal amounts stay in the order of the history.
             parts.sort(key=lambda part: -part[1])
             entries += [entry for entry, _ in parts]
             amounts += [amount for _, amount in parts]
             starts.append(len(entries))
     return np.array(starts), np.array(entries, np.int64), np.array(amounts, np.float64)
+
+
+def strongest_parts(
+    indptr: Array,
+    items: Array,
+    weights: Array,
+    template: Array,
+    rows: ItemRows,
+    chosen: Array,
+    n_templates: int,
+    most: int,
+) -> tuple[Array, Array, Array, Array]:
+    starts, entries, amounts = contributions(indptr, items, weights, rows, chosen)
+    words, causes, nothing = template[entries], items[entries], np.empty(0)
+    return fold_parts(starts, words, causes, amounts, chosen.ravel(), nothing, n_templates, len(rows.codes), 0.0, most)
 
 
 def tastes_of(
@@ -494,8 +521,12 @@ def fold_parts(
 
 
 def encode_lists(
-    heads: Array,
-    head_starts: Array,
+    ids: Array,
+    id_starts: Array,
+    decisions: Array,
+    tails: Array,
+    tail_starts: Array,
+    tail: Array,
     items: Array,
     scores: Array,
     by: Array,
@@ -510,30 +541,33 @@ def encode_lists(
     first_cut: Array,
     labels: Array,
     label_starts: Array,
-) -> Array:
-    def label(code: int) -> tuple[str, str]:
+) -> tuple[Array, Array]:
+    def label(code: int) -> pb.RecommendedItem:
         at = int(label_starts[code])
-        first, second = (int(size) for size in labels[at : at + 8].copy().view("<u4"))
-        return text(labels, at + 8, at + 8 + first), text(labels, at + 8 + first, at + 8 + first + second)
+        first, second, _ = (int(size) for size in labels[at : at + 12].copy().view("<u4"))
+        return pb.RecommendedItem.FromString(labels[at + 12 : at + 12 + first + second].tobytes())
 
-    answer = pb.BatchRecommendResponse()
+    answer, begins = b"", [0]
     for row in range(len(items)):
-        one = pb.Recommendation.FromString(heads[head_starts[row] : head_starts[row + 1]].tobytes())
+        one = pb.Recommendation.FromString(tails[tail_starts[tail[row]] : tail_starts[tail[row] + 1]].tobytes())
+        one.customer_id = text(ids, id_starts[row], id_starts[row + 1])
+        one.decision_id = f"d-{decisions[16 * row : 16 * row + 16].tobytes().hex()}"
         for place, code in enumerate(items[row][items[row] >= 0].tolist()):
             of = by[row, place]
             placed = one.items.add(rank=place + 1, score=scores[row, place])
-            placed.scorer = text(names, name_starts[of], name_starts[of + 1])
-            placed.item_id, placed.name = label(code)
+            placed.MergeFromString(names[name_starts[of] : name_starts[of + 1]].tobytes())
+            placed.MergeFrom(label(code))
             which = row * items.shape[1] + place
             for reason in range(starts[which], starts[which + 1]):
                 at = cuts[first_cut[template[reason]] : first_cut[template[reason] + 1]]
-                kind, *pieces = [text(words, a, b) for a, b in pairwise(at)]
-                item_id, name = label(cause[reason]) if cause[reason] >= 0 else ("", "")
-                placed.reasons.add(
-                    kind=kind, text=name.join(pieces), contribution=amount[reason], item_id=item_id, item_name=name
-                )
-        answer.recommendations.append(one)
-    return np.frombuffer(answer.SerializeToString(deterministic=True), np.uint8)
+                said = types_pb.Reason.FromString(words[at[0] : at[1]].tobytes())
+                about = label(cause[reason]) if cause[reason] >= 0 else pb.RecommendedItem()
+                said.text = about.name.join(text(words, a, b) for a, b in pairwise(at[1:]))
+                said.contribution, said.item_id, said.item_name = amount[reason], about.item_id, about.name
+                placed.reasons.append(said)
+        answer += pb.BatchRecommendResponse(recommendations=[one]).SerializeToString(deterministic=True)
+        begins.append(len(answer))
+    return np.frombuffer(answer, np.uint8), np.array(begins)
 
 
 def text(data: Array, first: int, last: int) -> str:
@@ -606,15 +640,14 @@ def _best_neighbours(scores: Array, stored: Array, k: int, positive_only: bool) 
     return neighbours, similarities
 
 
-def _parts(
-    indptr: Array, items: Array, weights: Array, neighbours: Array, similarities: Array, row: int, item: int
-) -> list[tuple[int, float]]:
+def _parts(indptr: Array, items: Array, weights: Array, rows: ItemRows, row: int, item: int) -> list[tuple[int, float]]:
+    """Entry and amount of each part of a score."""
     parts = []
     for entry in range(indptr[row], indptr[row + 1]):
         cause = items[entry]
-        if 0 <= cause < len(neighbours) and 0 <= item < len(neighbours) and weights[entry] != 0:
-            for place in np.flatnonzero(neighbours[cause] == item):
-                parts.append((int(cause), float(weights[entry] * similarities[cause, place])))
+        if 0 <= cause < len(rows.codes) and 0 <= item < len(rows.codes) and weights[entry] != 0:
+            for place in np.flatnonzero(rows.codes[cause] == item):
+                parts.append((entry, float(weights[entry]) * float(rows.values[cause, place])))
     return parts
 
 
@@ -859,9 +892,113 @@ def _padded(starts: Array, targets: Array, values: Array) -> tuple[Array, Array]
     return neighbours, similarities
 
 
+def take_texts(data: Array, ends: Array, places: Array) -> tuple[Array, Array]:
+    texts = cut(data, ends)
+    return joined([texts[place] for place in places.tolist()])
+
+
+def texts_fit(data: Array, ends: Array, longest: int) -> Array:
+    texts = [one.decode() for one in cut(data, ends)]
+    return np.array([1 <= len(one) <= longest and not any(c < " " or c == "\x7f" for c in one) for one in texts], bool)
+
+
+def text_index_new(capacity: int) -> Array:
+    # Here the texts themselves stand for their index.
+    return np.zeros(0, np.uint64)
+
+
+def text_index_add(index: Array, data: Array, ends: Array, first: int, key: int) -> Array:
+    return index
+
+
+def text_index_find(
+    index: Array, data: Array, ends: Array, wanted: Array, wanted_ends: Array, places: Array, key: int
+) -> Array:
+    numbers = {one: number for number, one in enumerate(cut(data, ends))}
+    asked = cut(wanted, wanted_ends)
+    return np.array([numbers.get(asked[place], -1) for place in places.tolist()], np.int32)
+
+
+def cut(data: Array, ends: Array) -> list[bytes]:
+    return [data[first:last].tobytes() for first, last in pairwise(ends.tolist())]
+
+
+def joined(texts: list[bytes]) -> tuple[Array, Array]:
+    ends = np.concatenate([[0], np.cumsum([len(one) for one in texts])]).astype(np.int64)
+    return np.frombuffer(b"".join(texts), np.uint8), ends
+
+
+class WireColumns(NamedTuple):
+    codes: Array
+    numbers: Array
+    data: Array
+    ends: Array
+
+
+COLUMNS = [field.name for field in interaction_pb.StreamInteractionsRequest.DESCRIPTOR.fields if field.number > 3]
+
+
+def read_batch(message: Array) -> WireColumns | None:
+    try:
+        batch = interaction_pb.StreamInteractionsRequest.FromString(message.tobytes())
+    except DecodeError:
+        return None
+    n = len(batch.kind)
+    columns = [list(getattr(batch, name)) for name in COLUMNS]
+    if any(len(column) not in (0, n) for column in columns):
+        return None
+    numbers = np.array([columns[7] or [1.0] * n, columns[10] or [np.nan] * n], np.float64)
+    whole = np.zeros((15, n), np.int64)
+    for at, column in enumerate(columns):
+        if column and at not in (7, 10):
+            whole[at] = column
+    return WireColumns(whole, numbers, *joined([one.encode() for one in batch.strings]))
+
+
+def read_calls(messages: Array, starts: Array) -> tuple[WireColumns, Array] | None:
+    texts, rows = [b""], [0]
+    columns: list[list[int]] = []
+    numbers: list[list[float]] = []
+
+    def place(text: str) -> int:
+        if text:
+            texts.append(text.encode())
+        return len(texts) - 1 if text else 0
+
+    for first, last in pairwise(starts.tolist()):
+        try:
+            call = interaction_pb.RecordInteractionsRequest.FromString(messages[first:last].tobytes())
+        except DecodeError:
+            return None
+        rows.append(rows[-1] + len(call.interactions))
+        for one in call.interactions:
+            who, amount, micros = one.customer, one.amount, 0
+            if one.HasField("customer") and not (who.customer_id or (who.identifier.kind and who.identifier.value)):
+                return None
+            if one.HasField("occurred_at"):
+                micros = one.occurred_at.seconds * 1_000_000 + one.occurred_at.nanos // 1000
+                if not (0 <= one.occurred_at.seconds <= 253402300799 and 0 <= one.occurred_at.nanos < 10**9 and micros):
+                    return None
+            if (one.HasField("amount") and not amount.currency) or one.rating != one.rating:
+                return None
+            if one.quantity != one.quantity:
+                return None
+            numbers.append(
+                [one.quantity if one.HasField("quantity") else 1.0, one.rating if one.HasField("rating") else np.nan]
+            )
+            who_ids = [who.customer_id, who.identifier.kind, who.identifier.value]
+            others = [one.order_id, one.touchpoint, one.decision_id, one.reverses_id]
+            columns.append([place(one.kind), *map(place, who_ids), place(one.item_id), place(one.interaction_id)])
+            columns[-1] += [micros, 0, amount.minor_units, place(amount.currency), 0, *map(place, others)]
+    codes = np.array(columns, np.int64).reshape(-1, 15).T
+    return WireColumns(codes, np.array(numbers).reshape(-1, 2).T, *joined(texts)), np.array(rows, np.int64)
+
+
 __all__ = [
     "ItemLayout",
+    "ItemRows",
     "KnownRows",
+    "WireColumns",
     "add_rows",
     "adjusted_cosine_top_k",
     "basket_ages",
@@ -882,6 +1019,7 @@ __all__ = [
     "id_set_new",
     "improve_factors",
     "item_layout",
+    "item_rows",
     "items_of",
     "jaccard_top_k",
     "known_rows",
@@ -898,13 +1036,21 @@ __all__ = [
     "pick",
     "place_rows",
     "purchase_totals",
+    "read_batch",
+    "read_calls",
     "rows_of",
     "rows_top_k",
     "score_items",
     "session_neighbours",
     "similar_items",
+    "strongest_parts",
+    "take_texts",
     "tastes_of",
     "text_hashes",
+    "text_index_add",
+    "text_index_find",
+    "text_index_new",
+    "texts_fit",
     "tf_idf_top_k",
     "top_n",
     "top_of_rows",

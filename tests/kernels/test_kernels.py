@@ -19,8 +19,8 @@ from visavis.kernels import _co_rated, products, scores
 
 HERE = Path(__file__).parent
 SOURCES = sorted(Path(kernels.__file__).parent.glob("*.py"))
-COMPILERS = {"serial", "summing"}
-INTRINSICS = {"prefetch", "fetch_add"}
+COMPILERS = {"serial", "summing", "lean"}
+INTRINSICS = {"prefetch", "fetch_add", "copy_4", "copy_8", "copy_16"}
 
 
 def compiled_functions(tree: ast.Module) -> list[ast.FunctionDef]:

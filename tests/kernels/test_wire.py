@@ -13,14 +13,17 @@ from visavis import kernels
 from visavis.api.v1 import recommendation_service_pb2 as pb
 from visavis.customize.wording import Wording
 from visavis.errors import InvalidInput
-from visavis.live.labels import Labels
+from visavis.live.labels import Labels, tagged
 
 names = st.text(st.characters(codec="utf-8"), max_size=5)
 numbers = st.sampled_from([0.0, -0.0, 1.0, -2.5, float("nan"), float("inf"), 1e-300])
 
 
 def pieces(texts: list[str]) -> tuple[Any, Any]:
-    data = [text.encode() for text in texts]
+    return joined([text.encode() for text in texts])
+
+
+def joined(data: list[bytes]) -> tuple[Any, Any]:
     return np.frombuffer(b"".join(data), np.uint8), np.cumsum([0, *map(len, data)])
 
 
@@ -38,15 +41,21 @@ def columns(draw: st.DrawFn) -> dict[str, Any]:
     n_reasons = int(sizes.sum())
     filled = st.lists(st.integers(0, len(words) - 1), min_size=n_reasons, max_size=n_reasons)
     causes = st.lists(st.integers(-1, n_items - 1), min_size=n_reasons, max_size=n_reasons)
-    heads = [
-        pb.Recommendation(customer_id=draw(names), fallback=draw(st.booleans())).SerializeToString()
-        for _ in range(n_lists)
-    ]
+    ids, id_starts = pieces([draw(names) for _ in range(n_lists)])
+    tails, tail_starts = joined(
+        [
+            pb.Recommendation(scorer=draw(names), fallback=draw(st.booleans())).SerializeToString()
+            for _ in range(draw(st.integers(1, 3)))
+        ]
+    )
     utf8 = Wording(tuple(words), "").utf8()
-    scorers, scorer_starts = pieces([draw(names), "popularity"])
+    scorers, scorer_starts = joined([tagged(0x2A, name) for name in (draw(names), "popularity")])
     blob, label_starts = Labels(labels).view
     return {
-        "heads": np.frombuffer(b"".join(heads), np.uint8), "head_starts": np.cumsum([0, *map(len, heads)]),
+        "ids": ids, "id_starts": id_starts,
+        "decisions": np.frombuffer(draw(st.binary(min_size=16 * n_lists, max_size=16 * n_lists)), np.uint8),
+        "tails": tails, "tail_starts": tail_starts,
+        "tail": np.array([draw(st.integers(0, len(tail_starts) - 2)) for _ in range(n_lists)], np.int64),
         "items": items,
         "scores": np.array([draw(numbers) for _ in range(items.size)]).reshape(items.shape),
         "by": np.array([draw(st.integers(0, 1)) for _ in range(items.size)], np.int8).reshape(items.shape),
@@ -64,15 +73,19 @@ def columns(draw: st.DrawFn) -> dict[str, Any]:
 @given(columns())
 def test_lists_are_written_like_their_twins(given_: dict[str, Any]) -> None:
     """Byte for byte what protobuf writes."""
-    assert kernels.encode_lists(**given_).tobytes() == reference.encode_lists(**given_).tobytes()
+    (found, begins), (expected, ends) = kernels.encode_lists(**given_), reference.encode_lists(**given_)
+    assert found.tobytes() == expected.tobytes()
+    assert begins.tolist() == ends.tolist()
 
 
 def smallest() -> dict[str, Any]:
     utf8 = Wording((("kind", "text"),), "").utf8()
     blob, label_starts = Labels([("a", "A")]).view
-    scorers, scorer_starts = pieces(["s"])
+    scorers, scorer_starts = joined([tagged(0x2A, "s")])
+    tails, tail_starts = joined([b""])
     return {
-        "heads": np.empty(0, np.uint8), "head_starts": np.zeros(2, np.int64), "items": np.zeros((1, 1), np.int32),
+        "ids": np.empty(0, np.uint8), "id_starts": np.zeros(2, np.int64), "decisions": np.zeros(16, np.uint8),
+        "tails": tails, "tail_starts": tail_starts, "tail": np.zeros(1, np.int64), "items": np.zeros((1, 1), np.int32),
         "scores": np.ones((1, 1)), "by": np.zeros((1, 1), np.int8), "names": scorers, "name_starts": scorer_starts,
         "starts": np.array([0, 1]), "template": np.zeros(1, np.int32), "cause": np.zeros(1, np.int32),
         "amount": np.ones(1), "words": utf8.words, "cuts": utf8.cuts, "first_cut": utf8.first_cut,
@@ -90,7 +103,16 @@ def smallest() -> dict[str, Any]:
         ({"cause": np.ones(1, np.int32)}, "items"),
         ({"label_starts": np.array([-1])}, "items"),
         ({"label_starts": np.array([3])}, "items"),
-        ({"labels": np.array([1, 0, 0, 0, 9, 0, 0, 0, 97, 65], np.uint8)}, "items"),
+        ({"labels": np.array([3, 0, 0, 0, 9, 0, 0, 0, 7, 0, 0, 0, 10, 1, 65], np.uint8)}, "items"),
+        ({"labels": np.array([0, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 18, 1, 65], np.uint8)}, "items"),
+        ({"label_starts": np.array([100])}, "items"),
+        ({"ids": np.zeros(3, np.uint8), "id_starts": np.array([2, 1])}, "id_starts"),
+        ({"id_starts": np.array([0, 1])}, "id_starts"),
+        ({"decisions": np.zeros(15, np.uint8)}, "decisions"),
+        ({"tail": np.ones(1, np.int64)}, "tail"),
+        ({"tail_starts": np.array([0, 1])}, "tail"),
+        ({"starts": np.array([0, 2])}, "starts"),
+        ({"starts": np.array([1, 0])}, "starts"),
         ({"starts": np.zeros(3, np.int64)}, "starts"),
         ({"amount": np.ones(2)}, "amount"),
     ],
@@ -125,7 +147,7 @@ def test_labels_may_be_replaced_while_lists_are_written() -> None:
     found = set()
     try:
         for _ in range(10):
-            message = pb.BatchRecommendResponse.FromString(kernels.encode_lists(**columns).tobytes())
+            message = pb.BatchRecommendResponse.FromString(kernels.encode_lists(**columns)[0].tobytes())
             for item in message.recommendations[0].items:
                 found.add((item.item_id, item.name))
                 found.update((reason.item_id, reason.item_name) for reason in item.reasons)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import visavis
 from visavis import Interaction, Item
+from visavis.api.v1 import recommendation_service_pb2 as pb
 from visavis.live.labels import Bytes, Labels
 
 texts = st.text(st.characters(codec="utf-8"), max_size=9)
@@ -20,9 +21,12 @@ def read(labels: Labels, count: int) -> list[tuple[str, str]]:
     data, starts = labels.view
     found = []
     for at in starts[:count].tolist():
-        first, second = data[at : at + 8].copy().view("<u4").tolist()
-        told = data[at + 8 : at + 8 + first + second].tobytes()
-        found.append((told[:first].decode(), told[first:].decode()))
+        first, second, name = data[at : at + 12].copy().view("<u4").tolist()
+        told = data[at + 12 : at + 12 + first + second].tobytes()
+        item = pb.RecommendedItem.FromString(told)
+        assert item.SerializeToString() == told
+        assert (len(item.name.encode()), len(pb.RecommendedItem(name=item.name).SerializeToString())) == (name, second)
+        found.append((item.item_id, item.name))
     return found
 
 
@@ -48,7 +52,7 @@ def test_what_a_reader_holds_is_never_overwritten(
     for code, item_id, name in changes:
         data, starts = labels.view
         for at in starts.tolist():
-            size = 8 + int(data[at : at + 8].copy().view("<u4").sum())
+            size = 12 + int(data[at : at + 8].copy().view("<u4").sum())
             held.append((data, at, data[at : at + size].tobytes()))
         code = min(code, count)
         labels.put(code, item_id, name)

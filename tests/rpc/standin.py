@@ -145,6 +145,16 @@ class IdentifyRoom:
     def record_batch_soon(self, batch: object, *, request_id: str = "") -> None:
         """Every batch is taken row by row here, as one is in which something is wrong."""
 
+    def gathering(self, together: object, alone: Callable[[bytes], Sequence[Interaction]]) -> Any:
+        """Calls do not wait for each other here: each is recorded as `record_soon` does it."""
+
+        def add(call: bytes, rows: int) -> tuple[Future[list[RecordResult]], int]:
+            recorded, answer = self.record_soon(alone(call)), Future[list[RecordResult]]()
+            recorded.add_done_callback(lambda done: answer.set_result([done.result()]))
+            return answer, 0
+
+        return SimpleNamespace(add=add)
+
     def upsert_items(
         self, items: Sequence[Item], *, update_mask: Sequence[str] = (), request_id: str = ""
     ) -> UpsertResult:
@@ -271,6 +281,9 @@ class Answered:
         return recommendation_pb.BatchRecommendResponse(
             recommendations=[recommendation_to_proto(one) for one in self.values]
         ).SerializeToString()
+
+    def wires(self) -> list[bytes]:
+        return [Answered((one,)).wire() for one in self.values]
 
 
 def recommendation_to_proto(answer: Recommendation) -> recommendation_pb.Recommendation:

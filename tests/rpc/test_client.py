@@ -21,7 +21,7 @@ from visavis.testing.server import serve
 ROOMS = ("identify", "differentiate", "customize", "interact", "admin")
 
 
-OF_THE_OWNER = ("warm_up", "answer", "flush", "close")
+OF_THE_OWNER = ("warm_up", "answer", "flush", "close", "gathering")
 
 
 def verbs(room: object) -> dict[str, inspect.Signature]:

@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from visavis.api.v1 import recommendation_service_pb2 as pb
 from visavis.errors import InvalidInput
 from visavis.model import CustomerRef
-from visavis.rpc.company import Company, apart
+from visavis.rpc.company import Company
 
 _OPTIONS: dict[str, Any] = {"n": 10, "filters": [], "exclude": []}
 
@@ -123,11 +120,3 @@ def test_who_stops_waiting_is_not_answered() -> None:
         return room.asked
 
     assert [one for asked in asyncio.run(main()) for one in asked] == ["c0", "c2", "c3"]
-
-
-@given(st.lists(st.sampled_from([0, 1, 100, 127, 128, 16_383, 16_384]) | st.integers(0, 400), max_size=8))
-@settings(derandomize=True, max_examples=40)
-def test_answers_are_taken_apart_as_they_were_put_together(sizes: list[int]) -> None:
-    alone = [pb.RecommendResponse(recommendation={"decision_id": "d" * size}) for size in sizes]
-    together = pb.BatchRecommendResponse(recommendations=[one.recommendation for one in alone])
-    assert [pb.RecommendResponse.FromString(one) for one in apart(together.SerializeToString())] == alone

@@ -129,23 +129,6 @@ def test_who_leaves_the_queue_is_forgotten() -> None:
     driven(test)
 
 
-def test_calls_that_come_without_end_do_not_keep_turns_from_being_given() -> None:
-    async def test(turns: Turns) -> None:
-        async def come() -> None:
-            while True:
-                turns.arrived += 1
-                await asyncio.sleep(0)
-
-        coming = asyncio.create_task(come())
-        done: list[str] = []
-        async with asyncio.timeout(20):
-            await asyncio.gather(*(work(turns, "ask", 0.005, done) for _ in range(60)))
-        assert len(done) == 60
-        coming.cancel()
-
-    driven(test)
-
-
 def test_refusals_have_different_pauses_so_that_callers_do_not_come_back_together() -> None:
     pauses = set()
     for _ in range(8):

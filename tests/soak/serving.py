@@ -162,7 +162,6 @@ class Callers:
     """Callers of a server in this process, on a few channels; from inside one event loop."""
 
     CHANNELS = 4
-    MOST_OPEN = 2000
 
     def __init__(self, address: str, seed: int, *, customers: int) -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]  # or they would share one connection
@@ -175,31 +174,11 @@ class Callers:
 
         `patient`: who is refused waits as long as the server asks.
         """
-        return await self._loop(RECOMMEND, self._question, callers, seconds, timeout, patient)
+        return await self._loop(RECOMMEND, self.question, callers, seconds, timeout, patient)
 
     async def record(self, callers: int, seconds: float, *, timeout: float) -> Tally:
         """So many callers record single interactions, each the next when the last one is durable."""
         return await self._loop(RECORD, self._interaction, callers, seconds, timeout, True)
-
-    async def ask_at(self, rate: float, seconds: float, *, timeout: float) -> Tally:
-        """So many questions a second, whatever becomes of them, as far as this process can ask and bear them.
-
-        Beyond `MOST_OPEN` questions without an answer none is asked: what is measured then is the caller.
-        """
-        start = time.monotonic()
-        tally, tasks, begun = Tally(start + seconds), set(), 0
-        calls = [channel.unary_unary(RECOMMEND) for channel in self._channels]
-        while (now := time.monotonic() - start) < seconds:
-            # What could not be asked in its time is not made up for.
-            begun = max(begun, int(now * rate) - self.MOST_OPEN)
-            while begun < now * rate and len(tasks) < self.MOST_OPEN:
-                task = asyncio.create_task(one_call(calls[begun % len(calls)], self._question(), tally, timeout))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-                begun += 1
-            await asyncio.sleep(0.002)
-        await asyncio.gather(*tasks)
-        return tally
 
     async def close(self) -> None:
         for channel in self._channels:
@@ -221,7 +200,8 @@ class Callers:
         await asyncio.gather(*(one(calls[number % len(calls)]) for number in range(callers)))
         return tally
 
-    def _question(self) -> bytes:
+    def question(self) -> bytes:
+        """A `RecommendRequest` for one of the customers, by chance."""
         return recommendation_pb.RecommendRequest(customer=self._customer()).SerializeToString()
 
     def _interaction(self) -> bytes:

@@ -467,3 +467,40 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, plain_settings: S
                 acknowledged = int(line)
     with Store.open(path, plain_settings) as store:
         assert {f"c{number}" for number in range(acknowledged)} <= names(store)
+
+
+def test_what_is_settled_before_the_transaction_needs_none(store: Store) -> None:
+    before = store.mark.sequence
+    settled: Operation[int] = Operation(lambda tx: insert(tx, "never"), before=lambda: 7)
+    assert store.writer.run(settled) == 7
+    assert store.mark.sequence == before
+    assert store.writer.run(adding("ann", before=lambda: None)) == before + 1
+
+    def broken() -> None:
+        raise Conflict("not this one")
+
+    with pytest.raises(Conflict, match="not this one"):
+        store.writer.run(adding("bob", before=broken))
+    assert names(store) == {"ann"}
+
+
+def test_more_go_along_until_the_writer_takes_an_operation(store: Store) -> None:
+    gate, more = Gate(store), ["ann"]
+    operation = Operation(lambda tx: [insert(tx, name) for name in more])
+    store.writer.submit(operation)
+    assert store.writer.join(operation, 2, lambda: more.append("bob"))
+    assert operation.rows == 3
+    gate.open()
+    assert len(operation.future.result(10)) == 2
+    assert names(store) == {"ann", "bob"}
+    assert not store.writer.join(operation, 1, lambda: more.append("late"))
+    assert more == ["ann", "bob"]
+
+
+def test_an_operation_of_several_that_fails_is_divided(store: Store) -> None:
+    parts = [Operation(lambda tx: [insert(tx, "ann")]), refusing("bob"), Operation(lambda tx: [insert(tx, "cid")])]
+    whole: Operation[list[Any]] = Operation(refusing("all").apply, split=lambda: parts)  # type: ignore[arg-type]
+    first, second, third = store.writer.run(whole)
+    assert third == first + 1
+    assert isinstance(second, Conflict)
+    assert names(store) == {"ann", "cid"}

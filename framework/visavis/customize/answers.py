@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from visavis.customize.lists import Lists
 from visavis.customize.reasons import Reasons
 from visavis.customize.wording import ITEM
 from visavis.live.catalog import Catalog
+from visavis.live.labels import tagged, varint
 from visavis.model import Reason, Recommendation, RecommendedItem
 
 ID_BYTES = 16
@@ -78,22 +80,27 @@ class Answers:
 
     def wire(self) -> bytes:
         """As the bytes of a `BatchRecommendResponse`; of one customer they are a `RecommendResponse` as well."""
-        tails = [
-            _tail(self.scorers[first], bool(why) and not own, why, self.generation)
-            for first, own, why in zip(
-                self.leading, self.lists.counts[:, 0].tolist(), self.fallback_reasons, strict=True
-            )
-        ]
-        heads = [
-            _customer(customer_id) + b"\x12" + _text(decision_id) + tail
-            for customer_id, decision_id, tail in zip(self.customer_ids, self.decision_ids, tails, strict=True)
-        ]
+        return self._encoded()[0].tobytes()
+
+    def wires(self) -> list[bytes]:
+        """The bytes of a `RecommendResponse` for each customer."""
+        encoded, begins = self._encoded()
+        together = encoded.tobytes()
+        return [together[begin:end] for begin, end in pairwise(begins.tolist())]
+
+    def _encoded(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        ids = [customer_id.encode() for customer_id in self.customer_ids]
         reasons = self.reasons
         words, cuts, first_cut = reasons.wording.utf8(reasons.others)
+        tails, tail_starts, tail = self._tails()
         labels, label_starts = self.catalog.labels()
         return kernels.encode_lists(
-            np.frombuffer(b"".join(heads), dtype=np.uint8),
-            _starts(heads),
+            _bytes(b"".join(ids)),
+            _starts(ids),
+            _bytes(self.ids),
+            tails,
+            tail_starts,
+            tail,
             self.lists.items,
             self.lists.scores,
             self.lists.by,
@@ -107,7 +114,19 @@ class Answers:
             first_cut,
             labels,
             label_starts,
-        ).tobytes()
+        )
+
+    def _tails(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+        """Fields 3 to 6 of the answers: those that there are, and which each has."""
+        numbers: dict[tuple[int, bool, str], int] = {}
+        tail = [
+            numbers.setdefault((first, bool(why) and not own, why), len(numbers))
+            for first, own, why in zip(
+                self.leading, self.lists.counts[:, 0].tolist(), self.fallback_reasons, strict=True
+            )
+        ]
+        tails, starts = _tails_of(tuple((self.scorers[first], *rest) for first, *rest in numbers), self.generation)
+        return tails, starts, np.array(tail, dtype=np.int64)
 
     def _items(self) -> list[RecommendedItem]:
         """What was placed, list after list."""
@@ -144,40 +163,34 @@ def new_ids(count: int) -> bytes:
     return os.urandom(count * ID_BYTES)
 
 
-def _customer(customer_id: str) -> bytes:
-    return b"\x0a" + _text(customer_id) if customer_id else b""
-
-
 @lru_cache(maxsize=1024)
+def _tails_of(tails: tuple[tuple[str, bool, str], ...], generation: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    return _joined([_tail(*one, generation) for one in tails])
+
+
 def _tail(scorer: str, fallback: bool, fallback_reason: str, generation: int) -> bytes:
     """Fields 3 to 6 of a `Recommendation`; what has its default is not written."""
-    tail = b"\x1a" + _text(scorer) if scorer else b""
+    tail = tagged(0x1A, scorer)
     if fallback:
         tail += b"\x20\x01"
-    if fallback_reason:
-        tail += b"\x2a" + _text(fallback_reason)
-    return tail + (b"\x30" + _varint(generation) if generation else b"")
-
-
-def _text(text: str) -> bytes:
-    data = text.encode()
-    return _varint(len(data)) + data
-
-
-def _varint(value: int) -> bytes:
-    if value < 128:
-        return bytes((value,))
-    return bytes((value & 127 | 128,)) + _varint(value >> 7)
+    return tail + tagged(0x2A, fallback_reason) + (b"\x30" + varint(generation) if generation else b"")
 
 
 @lru_cache(maxsize=64)
 def _names(scorers: tuple[str, ...]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    names = [scorer.encode() for scorer in scorers]
-    return np.frombuffer(b"".join(names), dtype=np.uint8), _starts(names)
+    return _joined([tagged(0x2A, scorer) for scorer in scorers])
+
+
+def _joined(pieces: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    return _bytes(b"".join(pieces)), _starts(pieces)
+
+
+def _bytes(data: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(data, dtype=np.uint8)
 
 
 def _starts(pieces: Sequence[bytes]) -> NDArray[np.int64]:
-    return np.cumsum([0, *map(len, pieces)], dtype=np.int64)
+    return np.array([0, *accumulate(map(len, pieces))], dtype=np.int64)
 
 
 __all__ = ["ID_BYTES", "Answers", "new_ids"]

@@ -27,6 +27,31 @@ class Lists(NamedTuple):
             np.zeros((n_customers, n_scorers), dtype=np.int64),
         )
 
+    @classmethod
+    def begun(
+        cls,
+        n_customers: int,
+        n_scorers: int,
+        rows: NDArray[np.int64],
+        items: NDArray[np.int32],
+        scores: NDArray[np.float64],
+    ) -> Self:
+        """With what the scorer asked for, number 0, answered for the customers `rows`: `items` and `scores` [rows, n].
+
+        If they are all, the arrays become those of the lists.
+        """
+        if len(rows) == n_customers:
+            lists = cls(
+                items, scores, np.zeros(items.shape, dtype=np.int8), np.zeros((n_customers, n_scorers), dtype=np.int64)
+            )
+        else:
+            lists = cls.empty(n_customers, items.shape[1], n_scorers)
+            lists.items[rows], lists.scores[rows] = items, scores
+        # Of most lists no place is free.
+        full = items.shape[1] > 0 and bool((items[:, -1] >= 0).all())
+        lists.counts[rows, 0] = items.shape[1] if full else np.count_nonzero(items >= 0, axis=1)
+        return lists
+
     def free(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Which of these lists (default: of all) have room, as their numbers."""
         if rows is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,7 +34,7 @@ def fill(
     own = customers, exclude
     while len(asking) and asked:
         if len(asking) < len(own[1].indptr) - 1:
-            places = np.searchsorted(rows, asking).tolist()
+            places = np.searchsorted(rows, asking)
             own = take_customers(customers, places), take_exclusions(exclude, places)
         with reported(name):
             codes, scores = scorer.top(own[0], items, asked, own[1])
@@ -97,15 +97,14 @@ def check_neighbours(codes: Any, similarities: Any, most: int, n_items: int) -> 
     return codes, similarities
 
 
-def take_customers(customers: Customers, rows: Sequence[int]) -> Customers:
+def take_customers(customers: Customers, rows: NDArray[np.int64]) -> Customers:
     """Some customers of a request."""
     if len(rows) == len(customers):
         return customers
-    index = np.array(rows, dtype=np.int64)
-    indptr, place = _take(customers.indptr, index)
+    indptr, place = _take(customers.indptr, rows)
     return Customers(
-        codes=customers.codes[index],
-        ids=[customers.ids[row] for row in rows],
+        codes=customers.codes[rows],
+        ids=[customers.ids[row] for row in rows.tolist()],
         kinds=customers.kinds,
         now=customers.now,
         indptr=indptr,
@@ -119,11 +118,11 @@ def take_customers(customers: Customers, rows: Sequence[int]) -> Customers:
     )
 
 
-def take_exclusions(exclude: Exclusions, rows: Sequence[int]) -> Exclusions:
+def take_exclusions(exclude: Exclusions, rows: NDArray[np.int64]) -> Exclusions:
     """The exclusions of some customers of a request."""
     if len(rows) == len(exclude.indptr) - 1:
         return exclude
-    indptr, place = _take(exclude.indptr, np.array(rows, dtype=np.int64))
+    indptr, place = _take(exclude.indptr, rows)
     return Exclusions(exclude.everywhere, indptr, exclude.indices[place])
 
 

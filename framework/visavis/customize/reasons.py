@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,21 +41,40 @@ def no_reasons(n_places: int) -> Reasons:
     return Reasons(wording_of((), ""), 0, np.zeros(n_places + 1, dtype=np.int64), codes, codes, np.empty(0))
 
 
+def reasons_in(
+    wording: Wording,
+    starts: NDArray[np.int64],
+    template: NDArray[np.int32],
+    item: NDArray[np.int32],
+    amount: NDArray[np.float64],
+) -> Reasons:
+    """Columns that a kernel folded, in the words of one scorer."""
+    return Reasons(wording, max(0, int(template.max(initial=-1)) - wording.n), starts, template, item, amount)
+
+
 def explain(
-    lists: Lists, scorers: Sequence[tuple[str, Scorer | None]], customers: Customers, n_items: int, most: int
+    lists: Lists,
+    scorers: Sequence[tuple[str, Scorer | None]],
+    customers: Customers,
+    n_items: int,
+    most: int,
+    ready: Reasons | None = None,
 ) -> Reasons:
     """At most `most` reasons for each place, from the scorer that placed it; None: nobody had an opinion.
 
-    `scorers` are name and scorer by number; `customers` are those of the lists.
+    `scorers` are name and scorer by number; `customers` are those of the lists. `ready`: those of scorer 0, if they are
+    known.
     """
     involved = [number for number, count in enumerate(lists.counts.sum(axis=0).tolist()) if count]
     if not most or not involved:
         return no_reasons(lists.items.size)
-    if len(involved) == 1:
-        return _told(lists, involved[0], scorers[involved[0]], customers, n_items, most, alone=True)
-    return _together(
-        [_told(lists, number, scorers[number], customers, n_items, most, alone=False) for number in involved]
-    )
+    told = [
+        ready
+        if ready is not None and number == 0
+        else _told(lists, number, scorers[number], customers, n_items, most, alone=len(involved) == 1)
+        for number in involved
+    ]
+    return told[0] if len(told) == 1 else _together(told)
 
 
 def _told(
@@ -95,8 +114,7 @@ def _told(
             )
         except InvalidInput as error:
             raise ValueError(f"explain gave {error.violations[0].description}") from None
-    summed = max(0, int(template.max(initial=-1)) - wording.n)
-    return Reasons(wording, summed, starts, template, item, amount)
+    return reasons_in(wording, starts, template, item, amount)
 
 
 def _asked(
@@ -110,12 +128,22 @@ def _asked(
     if counts.all():
         return scorer.explain_columns(customers, chosen, scores)
     rows = np.flatnonzero(counts)
-    columns = scorer.explain_columns(take_customers(customers, rows.tolist()), chosen[rows], scores[rows])
+    columns = scorer.explain_columns(take_customers(customers, rows), chosen[rows], scores[rows])
     if len(columns.indptr) != len(rows) * chosen.shape[1] + 1:
         raise ValueError(f"explain gave {len(columns.indptr) - 1} lists for {len(rows) * chosen.shape[1]} items")
-    sizes = np.zeros(chosen.shape, dtype=np.int64)
-    sizes[rows] = np.diff(columns.indptr).reshape(len(rows), -1)
-    return ReasonColumns(columns.templates, _starts(sizes), columns.template, columns.item, columns.amount)
+    starts = _spread(columns.indptr, rows, chosen.shape)
+    return ReasonColumns(columns.templates, starts, columns.template, columns.item, columns.amount)
+
+
+def spread(reasons: Reasons, rows: NDArray[np.int64], shape: tuple[int, ...]) -> Reasons:
+    """The reasons of some lists, as those of all lists [shape], of which the others have none."""
+    return replace(reasons, starts=_spread(reasons.starts, rows, shape))
+
+
+def _spread(starts: NDArray[np.int64], rows: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    sizes = np.zeros(shape, dtype=np.int64)
+    sizes[rows] = np.diff(starts).reshape(len(rows), -1)
+    return _starts(sizes)
 
 
 def _unranked(chosen: NDArray[np.int32], scores: NDArray[np.float64]) -> ReasonColumns:
@@ -149,4 +177,4 @@ def _starts(sizes: NDArray[np.int64] | NDArray[np.bool_] | int) -> NDArray[np.in
     return starts
 
 
-__all__ = ["TRUE_WITHIN", "Reasons", "explain", "no_reasons"]
+__all__ = ["TRUE_WITHIN", "Reasons", "explain", "no_reasons", "reasons_in", "spread"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,9 @@ from visavis.customize.answers import Answers, new_ids
 from visavis.customize.exclusions import Filters, Hidden, check_excluded, check_filters, nobodys
 from visavis.customize.lists import Lists
 from visavis.customize.ranking import check_neighbours, fill, place, reported, take_customers, take_exclusions
-from visavis.customize.reasons import explain
+from visavis.customize.reasons import Reasons, explain, spread
 from visavis.customize.recorder import Recorder
+from visavis.customize.summing import best_of_sums, reasons_of_sums
 from visavis.errors import NotFound, NotReady, VisavisError
 from visavis.history import Customers, Items
 from visavis.identify.checks import Violations, check_count, check_customer, check_id, shorten
@@ -23,7 +25,7 @@ from visavis.live import Live
 from visavis.live.models import Generation
 from visavis.live.state import now_us
 from visavis.model import AttributeFilter, CustomerRef, Identifier, SimilarItem, SimilarItems
-from visavis.plugin import NeighbourScorer, Scorer
+from visavis.plugin import NeighbourScorer, Scorer, SumScorer
 from visavis.plugin.failures import type_and_place
 from visavis.store import Store
 from visavis.store.decisions import Decisions
@@ -70,7 +72,8 @@ class Recommending:
         """One list a customer, in the order asked."""
         if not _is_plain(wanted):
             _check(wanted)
-        self._check_customers(customers)
+        if self._live.identities.find_ids(customers) is None or not 1 <= len(customers) <= MOST_CUSTOMERS:
+            self._check_customers(customers)
         answers = self._answer(customers, wanted)
         self._record(answers)
         return answers
@@ -99,9 +102,9 @@ class Recommending:
         why_not = _why_not_personal(scorer, past, known)
         fallback = generation.scorers.get(self._settings["fallback_scorer"])
         scorers = ((name, scorer), (self._settings["fallback_scorer"], fallback), (UNRANKED, None))
-        lists = Lists.empty(len(customers), wanted.n, len(scorers))
-        self._fill(lists, scorers, past, why_not, items, everywhere, wanted)
-        reasons = explain(lists, scorers, past, len(items), wanted.most_reasons)
+        lists, summed = self._ranked(scorers, past, why_not, items, everywhere, wanted)
+        self._fill_up(lists, scorers, past, why_not, items, everywhere, wanted)
+        reasons = explain(lists, scorers, past, len(items), wanted.most_reasons, summed)
         return Answers(
             past.now,
             generation.number,
@@ -208,19 +211,55 @@ class Recommending:
         """The histories of those who may be personalized, an objector's is not even read; identities that an answer
         may be recorded for, −1 for an objector's; and who was found at all."""
         live = self._live
-        identities, known = live.identities.find_many(customers)
-        texts = live.identities.customers.texts
-        ids = [
-            texts[code] if code >= 0 else ref if isinstance(ref, str) else ""
-            for ref, code in zip(customers, known.tolist(), strict=True)
-        ]
+        found = live.identities.find_ids(customers)
+        if found is not None:
+            (identities, known), ids = found, cast(Sequence[str], customers)
+        else:
+            identities, known = live.identities.find_many(customers)
+            texts = live.identities.customers.texts
+            ids = [
+                texts[code] if code >= 0 else ref if isinstance(ref, str) else ""
+                for ref, code in zip(customers, known.tolist(), strict=True)
+            ]
         codes = known
-        if objected := [row for row, code in enumerate(known.tolist()) if not live.consents.may_personalize(code)]:
+        if objected := live.consents.objecting(known):
             codes = known.copy()
             codes[objected] = identities[objected] = -1
         return live.histories.of(codes, ids, live.kinds.names, now_us()), identities, known
 
-    def _fill(
+    def _ranked(
+        self,
+        scorers: Sequence[tuple[str, Scorer | None]],
+        past: Customers,
+        why_not: Sequence[str],
+        items: Items,
+        everywhere: NDArray[np.bool_],
+        wanted: Wanted,
+    ) -> tuple[Lists, Reasons | None]:
+        """What the scorer asked for answers to those who may be personalized; and why, if it says so at once."""
+        name, scorer = scorers[0]
+        group = self._filters.groups(items) if wanted.one_per_group else _NO_GROUPS
+        if any(why_not):
+            personal = np.array([row for row, why in enumerate(why_not) if not why], dtype=np.int64)
+        else:
+            personal = np.arange(len(past))
+        if not len(personal) or scorer is None:
+            return Lists.empty(len(past), wanted.n, len(scorers)), None
+        chosen = take_customers(past, personal)
+        bought = wanted.exclude_bought if wanted.exclude_bought is not None else not scorer.recommends_bought
+        exclude = self._hidden.exclusions(chosen, everywhere, bought)
+        if isinstance(scorer, SumScorer) and scorer.summed:
+            with reported(name):
+                sums = scorer.sums(chosen)
+                codes, scores = best_of_sums(sums, exclude, group, wanted.n)
+                reasons = reasons_of_sums(sums, scorer.others, codes, wanted.most_reasons)
+            lists = Lists.begun(len(past), len(scorers), personal, codes, scores)
+            return lists, reasons if len(personal) == len(past) else spread(reasons, personal, lists.items.shape)
+        lists = Lists.empty(len(past), wanted.n, len(scorers))
+        fill(lists, personal, 0, name, scorer, chosen, items, exclude, group)
+        return lists, None
+
+    def _fill_up(
         self,
         lists: Lists,
         scorers: Sequence[tuple[str, Scorer | None]],
@@ -230,28 +269,26 @@ class Recommending:
         everywhere: NDArray[np.bool_],
         wanted: Wanted,
     ) -> None:
-        (name, scorer), (fallback_name, fallback), _ = scorers
-        group = self._filters.groups(items) if wanted.one_per_group else _NO_GROUPS
-        personal = np.array([row for row, why in enumerate(why_not) if not why], dtype=np.int64)
-        if len(personal) and scorer is not None:
-            chosen = take_customers(past, personal.tolist())
-            bought = wanted.exclude_bought if wanted.exclude_bought is not None else not scorer.recommends_bought
-            exclude = self._hidden.exclusions(chosen, everywhere, bought)
-            fill(lists, personal, 0, name, scorer, chosen, items, exclude, group)
+        """Let the fall-back scorer, then the rest of the catalogue, take the places that are free."""
+        (_, scorer), (fallback_name, fallback), _ = scorers
         lacking = lists.free()
         if not len(lacking):
             return
-        rest = take_customers(past, lacking.tolist())
+        group = self._filters.groups(items) if wanted.one_per_group else _NO_GROUPS
+        rest = take_customers(past, lacking)
         exclude = self._hidden.exclusions(rest, everywhere, wanted.exclude_bought is not False)
         if fallback is not None and fallback is not scorer:
             # Who gets nothing personal gets none, whatever scorer was named to fall back on.
-            asking = [at for at, row in enumerate(lacking.tolist()) if not (fallback.personal and why_not[row])]
-            if asking:
+            asking = np.array(
+                [at for at, row in enumerate(lacking.tolist()) if not (fallback.personal and why_not[row])],
+                dtype=np.int64,
+            )
+            if len(asking):
                 own, hidden = take_customers(rest, asking), take_exclusions(exclude, asking)
                 fill(lists, lacking[asking], 1, fallback_name, fallback, own, items, hidden, group)
         for at, row in enumerate(lacking.tolist()):
             if lists.items[row, -1] < 0:
-                hidden = take_exclusions(exclude, [at])
+                hidden = take_exclusions(exclude, np.array([at]))
                 left = everywhere.copy()
                 left[hidden.indices] = True
                 codes = np.flatnonzero(~left).astype(np.int32)[np.newaxis]
@@ -313,20 +350,21 @@ def _check(wanted: Wanted) -> None:
 
 def _why_not_personal(scorer: Scorer, past: Customers, known: NDArray[np.int32]) -> list[str]:
     """Of each customer, why a personal scorer is not asked; empty if it is."""
-    if not scorer.personal:
+    sizes = np.diff(past.indptr)
+    if not scorer.personal or sizes.all():
         return [""] * len(past)
     return [
         "" if rows else "unknown_customer" if found < 0 else "objected" if read < 0 else "no_history"
-        for rows, found, read in zip(np.diff(past.indptr).tolist(), known.tolist(), past.codes.tolist(), strict=True)
+        for rows, found, read in zip(sizes.tolist(), known.tolist(), past.codes.tolist(), strict=True)
     ]
 
 
-def _fallback_reasons(lists: Lists, why_not: Sequence[str]) -> list[str]:
+def _fallback_reasons(lists: Lists, why_not: Sequence[str]) -> Sequence[str]:
     """Of each list, why not all is from the scorer asked for."""
-    return [
-        why or ("too_few" if fallback or unranked else "")
-        for why, (_, fallback, unranked) in zip(why_not, lists.counts.tolist(), strict=True)
-    ]
+    others = np.count_nonzero(lists.counts[:, 1:], axis=1)
+    if not others.any():
+        return why_not
+    return [why or ("too_few" if other else "") for why, other in zip(why_not, others.tolist(), strict=True)]
 
 
 __all__ = ["ALIKE", "MOST_CUSTOMERS", "MOST_ITEMS", "MOST_REASONS", "UNRANKED", "Recommending", "Wanted"]

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.live.labels import tagged
+
 ITEM = "{item}"
 """Stands in a text where the name of the causing item goes."""
 OTHERS = "others"
@@ -76,9 +78,9 @@ def _utf8(pairs: Iterable[tuple[str, str]]) -> Utf8:
     cuts, first_cut, end = [], [0], 0
     for kind, text in pairs:
         cuts.append(end)
-        for piece in (kind, *text.split(ITEM)):
-            pieces.append(piece.encode())
-            end += len(pieces[-1])
+        for piece in (tagged(0x0A, kind), *(piece.encode() for piece in text.split(ITEM))):
+            pieces.append(piece)
+            end += len(piece)
             cuts.append(end)
         first_cut.append(len(cuts))
     return Utf8(

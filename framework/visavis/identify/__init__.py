@@ -7,10 +7,15 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
+from visavis import kernels
 from visavis.config import Settings
 from visavis.errors import NotFound
-from visavis.identify.batches import InteractionBatch, check_batch
+from visavis.identify.batches import check_batch
 from visavis.identify.checks import Violations, check_request_id, shorten
+from visavis.identify.columnar import InteractionBatch
+from visavis.identify.gathering import Alone, Gathering, Together
 from visavis.identify.paging import page_of
 from visavis.identify.recording import check_interactions, record_operation
 from visavis.identify.upserting import (
@@ -34,6 +39,7 @@ from visavis.model import (
 )
 from visavis.plugin import Registry
 from visavis.store import Operation, Store
+from visavis.store.texts import Texts
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -63,12 +69,30 @@ class Identify:
     def record_batch_soon(self, batch: InteractionBatch, *, request_id: str = "") -> Future[RecordResult] | None:
         """As `record_soon`, by columns, at a fraction of the cost. None: something is wrong, and nothing was done;
         `record_soon` of the same rows says what."""
-        checked = check_batch(batch, self._settings)
+        checked = check_batch(batch, self._settings, self._live)
         bad = Violations()
         check_request_id(bad, request_id)
         if checked is None or bad:
             return None
         return self._store.writer.submit(record_operation(self._live, checked, request_id, self._registry))
+
+    def warm_up(self) -> None:
+        """Run what is compiled once, on nothing, so that the first batch need not wait for compilers."""
+        kernels.read_batch(np.empty(0, dtype=np.uint8))
+        kernels.read_calls(np.empty(0, dtype=np.uint8), np.zeros(1, dtype=np.int64))
+        row = np.zeros(1, dtype=np.int64)
+        one = InteractionBatch(
+            Texts.of(["", "view"]), row + 1, row, row, row, row, row, row, np.ones(1), row, row, np.full(1, np.nan),
+            row, row, row, row,
+        )  # fmt: skip
+        check_batch(one, self._settings, self._live)
+
+    def gathering(self, together: Together, alone: Alone) -> Gathering:
+        """Takes small calls in as bytes, and those that wait for the writer at once as one batch.
+
+        `together` reads several calls, `alone` one.
+        """
+        return Gathering(self._store, self._live, self._settings, self._registry, together, alone)
 
     def import_file(
         self,

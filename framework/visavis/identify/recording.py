@@ -225,12 +225,13 @@ def record_operation(live: Live, checked: Checked, request_id: str, registry: Re
 
     def committed(_: RecordResult) -> None:
         if written and registry.observes_interactions:
-            _tell(live, written[0], registry)
+            tell_recorded(live, written[0], registry)
 
     return Operation(apply, rows=checked.count, committed=committed)
 
 
-def _tell(live: Live, rows: InteractionColumns, registry: Registry) -> None:
+def tell_recorded(live: Live, rows: InteractionColumns, registry: Registry) -> None:
+    """Tell plugins of rows that were committed."""
     kinds, customer_ids, item_ids = live.kinds.names, live.identities.customers.texts, live.catalog.ids.texts
     customers = live.identities.customers_of(rows.identity)
     registry.interactions_recorded(
@@ -248,4 +249,5 @@ __all__ = [
     "CheckedRows",
     "check_interactions",
     "record_operation",
+    "tell_recorded",
 ]

@@ -30,6 +30,9 @@ _cgutils: Any = cgutils
 _event: Any = event
 
 
+_WITHOUT_COUNTING: Any = {"_nrt": False}
+
+
 def serial(function: Callable[P, R]) -> Callable[P, R]:
     """Compile for one thread, without the interpreter's lock; as in NumPy, x / 0 is infinite or NaN."""
     return cast(Callable[P, R], numba.njit(cache=True, nogil=True, error_model="numpy")(function))
@@ -39,6 +42,14 @@ def summing(function: Callable[P, R]) -> Callable[P, R]:
     """As `serial`, but sums may be added up in any order, in several lanes at once; NaN keeps its meaning."""
     compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})(function)
     return cast(Callable[P, R], compiled)
+
+
+def lean(function: Callable[P, R]) -> Callable[P, R]:
+    """`serial` for the inner steps of a kernel, called from compiled code only: they allocate nothing, and arrays are
+    lent to them. Counting who holds an array, in one step that no thread can split, would take longer than many of them
+    take themselves."""
+    compiler: Any = numba.njit(cache=True, nogil=True, error_model="numpy", **_WITHOUT_COUNTING)
+    return cast(Callable[P, R], compiler(function))
 
 
 def thread_count() -> int:
@@ -104,6 +115,30 @@ def _fetch_add(_typing: Any, array: Any, amount: Any) -> Any:
     return types.int64(array, types.int64), generate
 
 
+def _copying(width: int) -> Any:
+    def copy(_typing: Any, out: Any, to: Any, source: Any, begin: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            piece = ir.VectorType(ir.IntType(8), width).as_pointer()
+
+            def place(of: int) -> Any:
+                data = context.make_array(signature.args[of])(context, builder, arguments[of]).data
+                return builder.bitcast(builder.gep(data, [arguments[of + 1]]), piece)
+
+            builder.store(builder.load(place(2), align=1), place(0), align=1)
+            return context.get_dummy_value()
+
+        return types.void(out, types.intp, source, types.intp), generate
+
+    return copy
+
+
+def _copying_plainly(width: int) -> Any:
+    def copy(out: Any, to: int, source: Any, begin: int) -> None:
+        out[to : to + width] = source[begin : begin + width]
+
+    return copy
+
+
 def _prefetch_plainly(array: Any, index: Any) -> None:
     pass
 
@@ -120,4 +155,20 @@ prefetch: Callable[..., None] = _prefetch_plainly if _config.DISABLE_JIT else in
 fetch_add: Callable[..., int] = _fetch_add_plainly if _config.DISABLE_JIT else intrinsic(_fetch_add)
 """`fetch_add(counter int64 [1], amount)`: add in one step that no thread can split; answers what was there before."""
 
-__all__ = ["fetch_add", "in_threads", "prefetch", "serial", "summing", "thread_count"]
+copy_4, copy_8, copy_16 = (
+    _copying_plainly(width) if _config.DISABLE_JIT else intrinsic(_copying(width)) for width in (4, 8, 16)
+)
+"""`copy_8(out, to, source, begin)`: 8 bytes at once, from one array of bytes to another; all must lie in them."""
+
+__all__ = [
+    "copy_4",
+    "copy_8",
+    "copy_16",
+    "fetch_add",
+    "in_threads",
+    "lean",
+    "prefetch",
+    "serial",
+    "summing",
+    "thread_count",
+]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from visavis.kernels import _check
 from visavis.kernels._jit import serial
-from visavis.kernels.scores import _fault, _history, _scratch
+from visavis.kernels._marks import entries_of, faulty, marks
 
 Values = NDArray[np.float32] | NDArray[np.float64]
 
@@ -39,7 +39,7 @@ def linear_top(
     `exclude_items[exclude_indptr[r]:exclude_indptr[r+1]]`. Best first, ties with the smaller code first, padded with
     −1 and NaN.
     """
-    begins, codes, parts = _history(indptr, items, weights)
+    begins, codes, parts = entries_of(indptr, items, weights)
     table = _table(starts, targets, values, codes)
     n_items = len(table[0]) - 1
     nowhere = _check.array("everywhere", everywhere, np.bool_)
@@ -47,11 +47,11 @@ def linear_top(
         _check.refuse("everywhere", f"must be at least as long as the table ({n_items}), not {len(nowhere)}")
     unwanted = _check.array("exclude_items", exclude_items, np.int32)
     unwanted_starts = _check.array("exclude_indptr", exclude_indptr, np.int64)
-    if len(unwanted_starts) != len(begins) or _fault(unwanted_starts, len(unwanted)):
+    if len(unwanted_starts) != len(begins) or faulty(unwanted_starts, len(unwanted)):
         _check.row_starts("exclude_indptr", exclude_indptr, len(unwanted), n_rows=len(begins) - 1)
     shape = (len(begins) - 1, _check.count("n", n))
     best, scores = np.full(shape, -1, np.int32), np.full(shape, np.nan)
-    mark, stamp, hidden, sums, touched = _scratch.of(n_items, shape[0])
+    mark, stamp, hidden, sums, touched = marks.of(n_items, shape[0])
     _linear_top(
         begins, codes, parts, *table, nowhere, unwanted_starts, unwanted,
         mark, stamp, hidden, sums, touched, best, scores,
@@ -73,11 +73,11 @@ def linear_scores(
     Bit for bit what `linear_top` gives for the same item. NaN where nothing contributes and for codes below 0 or
     beyond the table.
     """
-    begins, codes, parts = _history(indptr, items, weights)
+    begins, codes, parts = entries_of(indptr, items, weights)
     table = _table(starts, targets, values, codes)
     wanted = _check.array("chosen", chosen, np.int32, ndim=2, length=len(begins) - 1)
     scores = np.full(wanted.shape, np.nan)
-    mark, stamp, _, sums, touched = _scratch.of(len(table[0]) - 1, len(begins) - 1)
+    mark, stamp, _, sums, touched = marks.of(len(table[0]) - 1, len(begins) - 1)
     _linear_scores(begins, codes, parts, *table, wanted, mark, stamp, sums, touched, scores)
     return scores
 
@@ -97,7 +97,7 @@ def linear_parts(
     to the next: entries (places in `items`) and how much each brought, largest first, ties in the order of the entries.
     They add up to the score of `linear_scores` within rounding.
     """
-    begins, codes, parts = _history(indptr, items, weights)
+    begins, codes, parts = entries_of(indptr, items, weights)
     table = _table(starts, targets, values, codes)
     wanted = _check.array("chosen", chosen, np.int32, ndim=2, length=len(begins) - 1)
     part_starts, entries, found = _linear_parts(begins, codes, parts, *table, wanted)

@@ -1,6 +1,6 @@
 """Sums of sparse rows: what neighbours, or the features of a profile, say together for each item.
 
-Marks and sums lie in the memory that `scores` keeps for each thread.
+Marks and sums lie in memory that each thread keeps (`_marks`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from visavis.kernels import _check
 from visavis.kernels._jit import serial
-from visavis.kernels.scores import _scratch
+from visavis.kernels._marks import marks
 
 Parts = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]
 
@@ -39,7 +39,7 @@ def add_rows(
     starts, wanted, amounts = _rows(indptr, rows, weights)
     table, items, values = _table(table_indptr, table_items, table_values)
     width = _check.count("n_items", n_items)
-    mark, stamp, _, sums, touched = _scratch.of(width, len(starts) - 1)
+    mark, stamp, _, sums, touched = marks.of(width, len(starts) - 1)
     found = _add_rows(
         starts, wanted, amounts, table, items, values, width, table_values is not None, mark, stamp, sums, touched
     )
@@ -73,7 +73,7 @@ def top_of_rows(
     unwanted_starts = _check.row_starts("exclude_indptr", exclude_indptr, len(unwanted), n_rows=len(starts) - 1)
     shape = (len(starts) - 1, _check.count("n", n))
     best, scores = np.empty(shape, np.int32), np.empty(shape, np.float64)
-    mark, stamp, hidden, sums, touched = _scratch.of(len(nowhere), len(starts) - 1)
+    mark, stamp, hidden, sums, touched = marks.of(len(nowhere), len(starts) - 1)
     if not _top_of_rows(
         starts, wanted, amounts, table, items, values, table_values is not None, nowhere, unwanted_starts, unwanted,
         mark, stamp, hidden, sums, touched, best, scores,

@@ -1,65 +1,72 @@
-"""Scores from a neighbour table: what a customer's history says for other items, and which part of it says so.
+"""Scores that are sums over what a customer did: the best items for each customer, and the scores of given ones.
 
-The score of item j for a customer is the sum, over the customer's history entries (item i, weight w) in the order
-given, of w · similarity of j in row i of the table. Entries with weight 0, and items and neighbours that the table
-has no row for, say nothing. An item with no part at all has no score: NaN, "no opinion".
+The score of item j for a customer is the sum, over the customer's entries (item i, weight w) in the order given, of
+w · the value of j in row i of `ItemRows`. Entries with weight 0, and items that have no row, say nothing. An item with
+no part at all has no score: NaN, "no opinion".
 
-Similarities may be float32 or float64 and are added up as float64. Sums and marks lie in memory that each thread
-keeps for itself, 24 bytes for each item of the largest table that it met: clearing it anew for every customer would
-take longer than the scoring.
+Values may be float32 or float64 and are added up as float64. Sums lie in memory that each thread keeps for itself,
+12 bytes for each item of the largest table that it met. It is NaN all over between two customers: only the places that
+one customer's sums took are cleared, for clearing all of it would take longer than the scoring.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.kernels import _check
-from visavis.kernels._jit import serial
+from visavis.kernels._jit import lean, serial
+from visavis.kernels.by_item import ItemRows, Values
 
-Similarities = NDArray[np.float32] | NDArray[np.float64]
-_LAST_MARK = 2**31 - 1
+_NO_GROUPS = np.empty(0, np.int32)
+_NO_GROUPS.flags.writeable = False
 
 
 def top_n(
     indptr: NDArray[np.int64],
     items: NDArray[np.int32],
     weights: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-    similarities: Similarities,
+    rows: ItemRows,
     everywhere: NDArray[np.bool_],
     exclude_indptr: NDArray[np.int64],
     exclude_items: NDArray[np.int32],
     n: int,
+    group: NDArray[np.int32] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """The n best items of each customer: `(codes int32 [n_customers, n], scores float64 [n_customers, n])`.
 
-    Customer r's history is `items[indptr[r]:indptr[r+1]]` with finite `weights` alongside. Left out are items marked in
-    `everywhere` (bool, at least as long as the table) and customer r's own
-    `exclude_items[exclude_indptr[r]:exclude_indptr[r+1]]`. Best first, ties with the smaller code first, padded with
-    −1 and NaN.
+    Customer r's entries are `items[indptr[r]:indptr[r+1]]` with finite `weights` alongside. Left out are items marked
+    in `everywhere` (bool, at least as long as `rows`) and customer r's own
+    `exclude_items[exclude_indptr[r]:exclude_indptr[r+1]]`. `group` (int32, as long as `everywhere`; −1: none): of each
+    group only the best item comes. Best first, ties with the smaller code first, padded with −1 and NaN.
     """
-    starts, codes, amounts = _history(indptr, items, weights)
-    table, values = _table(neighbours, similarities)
+    starts = _check.array("indptr", indptr, np.int64)
+    codes = _check.array("items", items, np.int32)
+    amounts = _check.array("weights", weights, np.float64, length=len(codes))
     nowhere = _check.array("everywhere", everywhere, np.bool_)
-    if len(nowhere) < len(table):
-        _check.refuse("everywhere", f"must be at least as long as the table ({len(table)}), not {len(nowhere)}")
+    if len(nowhere) < len(rows):
+        _check.refuse("everywhere", f"must be at least as long as the rows ({len(rows)}), not {len(nowhere)}")
     unwanted = _check.array("exclude_items", exclude_items, np.int32)
     unwanted_starts = _check.array("exclude_indptr", exclude_indptr, np.int64)
-    if len(unwanted_starts) != len(starts) or _fault(unwanted_starts, len(unwanted)):
-        _check.row_starts("exclude_indptr", exclude_indptr, len(unwanted), n_rows=len(starts) - 1)
-    rows = len(starts) - 1
-    shape = (rows, _check.count("n", n))
-    best = np.empty(shape, np.int32)
-    scores = np.empty(shape, np.float64)
-    mark, stamp, hidden, sums, touched = _scratch.of(len(table), rows)
-    _top_n(
-        starts, codes, amounts, table, values, nowhere, unwanted_starts, unwanted,
-        mark, stamp, hidden, sums, touched, best, scores,
-    )  # fmt: skip
+    groups = _NO_GROUPS if group is None else _check.array("group", group, np.int32, length=len(nowhere))
+    shape = (len(starts) - 1, _check.count("n", n))
+    if shape[0] < 0:
+        _check.row_starts("indptr", indptr, len(codes))
+    best, scores = np.empty(shape, np.int32), np.empty(shape, np.float64)
+    sums, touched = _scratch.of(len(rows))
+    try:
+        wrong = _top_n(
+            starts, codes, amounts, rows.codes, rows.values, rows.sizes, rows.largest, nowhere, unwanted_starts,
+            unwanted, groups, sums, touched, best, scores,
+        )  # fmt: skip
+    except BaseException:
+        _scratch.renew(0)
+        raise
+    if wrong:
+        _refuse(starts, codes, amounts, rows)
+        _check.row_starts("exclude_indptr", exclude_indptr, len(unwanted), n_rows=shape[0])
     return best, scores
 
 
@@ -67,129 +74,169 @@ def score_items(
     indptr: NDArray[np.int64],
     items: NDArray[np.int32],
     weights: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-    similarities: Similarities,
+    rows: ItemRows,
     chosen: NDArray[np.int32],
 ) -> NDArray[np.float64]:
     """The scores of given items, float64 [n_customers, m] for `chosen` int32 [n_customers, m].
 
     Bit for bit what `top_n` gives for the same item. NaN where nothing contributes and for codes below 0 or beyond
-    the table. `indptr`, `items` and `weights` are those of `top_n`.
+    the rows. `indptr`, `items` and `weights` are those of `top_n`.
     """
-    starts, codes, amounts = _history(indptr, items, weights)
-    table, values = _table(neighbours, similarities)
+    starts = _check.array("indptr", indptr, np.int64)
+    codes = _check.array("items", items, np.int32)
+    amounts = _check.array("weights", weights, np.float64, length=len(codes))
     wanted = _check.array("chosen", chosen, np.int32, ndim=2, length=len(starts) - 1)
     scores = np.full(wanted.shape, np.nan, np.float64)
-    mark, stamp, _, sums, touched = _scratch.of(len(table), len(starts) - 1)
-    _score_items(starts, codes, amounts, table, values, wanted, mark, stamp, sums, touched, scores)
+    sums, touched = _scratch.of(len(rows))
+    try:
+        wrong = _score_items(
+            starts, codes, amounts, rows.codes, rows.values, rows.sizes, rows.largest, wanted, sums, touched, scores
+        )
+    except BaseException:
+        _scratch.renew(0)
+        raise
+    if wrong:
+        _refuse(starts, codes, amounts, rows)
     return scores
 
 
-def _history(
-    indptr: object, items: object, weights: object
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
-    codes = _check.array("items", items, np.int32)
-    amounts = _check.array("weights", weights, np.float64, length=len(codes))
-    starts = _check.array("indptr", indptr, np.int64)
-    if _fault(starts, len(codes)) or not _all_finite(amounts):
-        # Something is wrong, and these say what.
-        _check.row_starts("indptr", indptr, len(codes))
-        _check.finite("weights", weights)
-    return starts, codes, amounts
+_LARGEST = 1e150
+"""Of summed absolute weights, and of them times the largest value: far from what a float64 can hold."""
 
 
-def _table(neighbours: object, similarities: object) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    codes = _check.array("neighbours", neighbours, np.int32, ndim=2)
-    single = isinstance(similarities, np.ndarray) and similarities.dtype == np.float32
-    values = _check.array("similarities", similarities, np.float32 if single else np.float64, ndim=2)
-    if codes.shape != values.shape:
-        _check.refuse("similarities", f"must have the shape of neighbours {codes.shape}, not {values.shape}")
-    return codes, values
+def _refuse(indptr: object, items: NDArray[np.int32], weights: NDArray[np.float64], rows: ItemRows) -> None:
+    """Say what is wrong with the entries of customers; answers if nothing is."""
+    _check.row_starts("indptr", indptr, len(items))
+    strength = float(np.abs(_check.finite("weights", weights)).sum())
+    if not max(strength, strength * rows.largest) <= _LARGEST:
+        _check.refuse("weights", f"are too large to be added up: {strength} together")
 
 
 class _Scratch(threading.local):
-    """One thread's memory for scoring. What an entry holds counts only where its stamp is the mark of the customer
-    at hand; marks only grow, so nothing is cleared between customers."""
+    """One thread's memory for scoring; all NaN between two calls."""
 
     def __init__(self) -> None:
-        self._renew(0)
+        self.renew(0)
 
-    def _renew(self, n_items: int) -> None:
-        self._n_items = n_items
-        self._next = 0
-        self._stamp = np.full(n_items, -1, np.int32)
-        self._excluded = np.full(n_items, -1, np.int32)
-        self.slots = np.empty(n_items, np.int32)
-        """Beside the marks, a number for each item that means nothing without one."""
-        self._sums = np.empty(n_items, np.float64)
-        self._touched = np.empty(n_items, np.int32)
+    def renew(self, n_items: int) -> None:
+        """Memory that no call has touched; also for what a call that failed left behind."""
+        self._sums = np.full(n_items, np.nan)
+        self._touched = np.empty(n_items + 1, np.int32)
 
-    def of(
-        self, n_items: int, rows: int
-    ) -> tuple[int, NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]:
-        """The first of `rows` marks, and the arrays: at least [n_items] each. The two of marks hold no mark
-        of these rows."""
-        if n_items > self._n_items or self._next > _LAST_MARK - rows:
-            self._renew(max(n_items, self._n_items))
-        mark = self._next
-        self._next += rows
-        return mark, self._stamp, self._excluded, self._sums, self._touched
+    def of(self, n_items: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        """A sum for each item, and room for all items and one more."""
+        if n_items > len(self._sums):
+            self.renew(n_items)
+        return self._sums, self._touched
 
 
 _scratch = _Scratch()
 
 
-@serial
-def _fault(starts: NDArray[np.int64], n_entries: int) -> bool:
-    """Whether these are no row starts of so many entries."""
-    if len(starts) == 0 or starts[0] != 0 or starts[-1] != n_entries:
-        return True
-    falls = False
-    for row in range(len(starts) - 1):
-        falls |= starts[row] > starts[row + 1]
-    return falls
+@lean
+def _is_row(indptr: NDArray[np.int64], n_entries: int, row: int) -> bool:
+    """Whether the starts of a row and of the next one are what they must be, the first and the last one, too."""
+    start, stop = indptr[row], indptr[row + 1]
+    whole = (row > 0 or start == 0) and (row < len(indptr) - 2 or stop == n_entries)
+    return 0 <= start <= stop <= n_entries and whole
 
 
-@serial
-def _all_finite(values: NDArray[np.float64]) -> bool:
-    finite = True
-    for value in values:
-        finite &= np.isfinite(value)
-    return finite
+@lean
+def _are_fine(weights: NDArray[np.float64], largest: float) -> bool:
+    """Whether weights are finite, and so small that no sum of them can overflow."""
+    strength = 0.0
+    for weight in weights:
+        strength += abs(weight)
+    # Written so that a NaN is not fine.
+    return strength <= _LARGEST and strength * largest <= _LARGEST
 
 
-@serial
+@lean
 def _accumulate(
     items: NDArray[np.int32],
     weights: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-    similarities: NDArray[np.float64],
-    mark: int,
-    stamp: NDArray[np.int32],
+    codes: NDArray[np.int32],
+    values: Values,
+    sizes: NDArray[np.int32],
     sums: NDArray[np.float64],
     touched: NDArray[np.int32],
 ) -> int:
-    """Sum one customer's history into `sums`; a place is valid where `stamp` is `mark`. Answers how many."""
-    n_items = len(neighbours)
+    """Sum one customer's entries into `sums`, where NaN stands for nothing. Answers how many places were touched.
+
+    Whether a place is new is chance, so nothing branches on it: each code is put behind those touched so far, and stays
+    there if it was new.
+    """
     n_touched = 0
     for entry in range(len(items)):
-        item = items[entry]
-        weight = weights[entry]
-        if item < 0 or item >= n_items or weight == 0.0:
+        item, weight = items[entry], weights[entry]
+        if item < 0 or item >= len(sizes) or weight == 0.0:
             continue
-        for place in range(neighbours.shape[1]):
-            other = neighbours[item, place]
-            if other < 0 or other >= n_items:
-                continue
-            amount = weight * float(similarities[item, place])
-            if stamp[other] != mark:
-                stamp[other] = mark
-                sums[other] = amount
-                touched[n_touched] = other
-                n_touched += 1
-            else:
-                sums[other] += amount
+        for place in range(sizes[item]):
+            code = np.uint64(codes[item, place])  # not below 0: the compiler need not look
+            amount = weight * float(values[item, place])
+            before = sums[code]
+            new = before != before
+            touched[np.uint64(n_touched)] = codes[item, place]
+            n_touched += new
+            sums[code] = amount if new else before + amount
     return n_touched
+
+
+@lean
+def _clear(sums: NDArray[np.float64], touched: NDArray[np.int32], n_touched: int) -> None:
+    for index in range(n_touched):
+        sums[np.uint64(touched[index])] = np.nan
+
+
+@lean
+def _select(
+    touched: NDArray[np.int32],
+    n_touched: int,
+    sums: NDArray[np.float64],
+    everywhere: NDArray[np.bool_],
+    codes: NDArray[np.int32],
+    scores: NDArray[np.float64],
+) -> int:
+    """The best of what was touched, best first; what is −∞ or marked in `everywhere` is passed over."""
+    n, n_kept = len(codes), 0
+    if n == 0:
+        return 0
+    worst = -_LARGEST * 2
+    for index in range(n_touched):
+        item = touched[index]
+        value = sums[np.uint64(item)]
+        # Most do not reach the worst that is kept.
+        if value < worst or everywhere[item]:
+            continue
+        n_kept = _keep(codes, scores, n_kept, item, value)
+        if n_kept == n:
+            worst = scores[0]
+    _best_first(codes, scores, n_kept)
+    return n_kept
+
+
+@lean
+def _one_a_group(
+    codes: NDArray[np.int32],
+    scores: NDArray[np.float64],
+    n_ranked: int,
+    group: NDArray[np.int32],
+    best: NDArray[np.int32],
+    best_scores: NDArray[np.float64],
+) -> int:
+    """Of ranked items the first of each group, as many as there is room for."""
+    n_kept = 0
+    for index in range(n_ranked):
+        if n_kept == len(best):
+            break
+        item, known = codes[index], False
+        if group[item] >= 0:
+            for place in range(n_kept):
+                known |= group[best[place]] == group[item]
+        if not known:
+            best[n_kept], best_scores[n_kept] = item, scores[index]
+            n_kept += 1
+    return n_kept
 
 
 @serial
@@ -197,43 +244,52 @@ def _top_n(
     indptr: NDArray[np.int64],
     items: NDArray[np.int32],
     weights: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-    similarities: NDArray[np.float64],
+    codes: NDArray[np.int32],
+    values: Values,
+    sizes: NDArray[np.int32],
+    largest: float,
     everywhere: NDArray[np.bool_],
     exclude_indptr: NDArray[np.int64],
     exclude_items: NDArray[np.int32],
-    first_mark: int,
-    stamp: NDArray[np.int32],
-    excluded: NDArray[np.int32],
+    group: NDArray[np.int32],
     sums: NDArray[np.float64],
     touched: NDArray[np.int32],
-    codes: NDArray[np.int32],
-    scores: NDArray[np.float64],
-) -> None:
-    n_items = len(neighbours)
+    best: NDArray[np.int32],
+    best_scores: NDArray[np.float64],
+) -> bool:
+    """Whether something is wrong with the rows of a customer."""
+    if len(exclude_indptr) != len(indptr):
+        return True
+    n = best.shape[1]
     for row in range(len(indptr) - 1):
-        mark = first_mark + row
         start, stop = indptr[row], indptr[row + 1]
-        n_touched = _accumulate(
-            items[start:stop], weights[start:stop], neighbours, similarities, mark, stamp, sums, touched
-        )
+        if not (_is_row(indptr, len(items), row) and _is_row(exclude_indptr, len(exclude_items), row)):
+            return True
+        if not _are_fine(weights[start:stop], largest):
+            return True
+        n_touched = _accumulate(items[start:stop], weights[start:stop], codes, values, sizes, sums, touched)
         for entry in range(exclude_indptr[row], exclude_indptr[row + 1]):
-            if 0 <= exclude_items[entry] < n_items:
-                excluded[exclude_items[entry]] = mark
-        best, values, n_kept = codes[row], scores[row], 0
-        n = len(best)
-        for index in range(n_touched):
-            item = touched[index]
-            value = sums[item]
-            # Most do not reach the worst that is kept. A NaN similarity leaves no opinion, and would break the order.
-            if np.isnan(value) or (n_kept == n and (n == 0 or value < values[0])):
-                continue
-            if not everywhere[item] and excluded[item] != mark:
-                n_kept = _keep(best, values, n_kept, item, value)
-        _best_first(best, values, n_kept)
-        for place in range(n_kept, codes.shape[1]):
-            codes[row, place] = -1
-            scores[row, place] = np.nan
+            item = exclude_items[entry]
+            if 0 <= item < len(sizes) and sums[item] == sums[item]:
+                sums[item] = -np.inf
+        n_kept = 0
+        if len(group) == 0:
+            n_kept = _select(touched, n_touched, sums, everywhere, best[row], best_scores[row])
+        else:
+            asked = n
+            while True:
+                ranked, ranked_scores = np.empty(asked, np.int32), np.empty(asked, np.float64)
+                n_ranked = _select(touched, n_touched, sums, everywhere, ranked, ranked_scores)
+                n_kept = _one_a_group(ranked, ranked_scores, n_ranked, group, best[row], best_scores[row])
+                # Variants of a group may crowd the list: then there is more to choose from.
+                if n_kept == n or n_ranked < asked or asked >= n_touched:
+                    break
+                asked = min(4 * asked, n_touched)
+        _clear(sums, touched, n_touched)
+        for place in range(n_kept, n):
+            best[row, place] = -1
+            best_scores[row, place] = np.nan
+    return False
 
 
 @serial
@@ -241,24 +297,26 @@ def _score_items(
     indptr: NDArray[np.int64],
     items: NDArray[np.int32],
     weights: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-    similarities: NDArray[np.float64],
+    codes: NDArray[np.int32],
+    values: Values,
+    sizes: NDArray[np.int32],
+    largest: float,
     chosen: NDArray[np.int32],
-    first_mark: int,
-    stamp: NDArray[np.int32],
     sums: NDArray[np.float64],
     touched: NDArray[np.int32],
     scores: NDArray[np.float64],
-) -> None:
-    n_items = len(neighbours)
+) -> bool:
+    """Whether something is wrong with the rows of a customer."""
     for row in range(len(indptr) - 1):
-        mark = first_mark + row
         start, stop = indptr[row], indptr[row + 1]
-        _accumulate(items[start:stop], weights[start:stop], neighbours, similarities, mark, stamp, sums, touched)
+        if not _is_row(indptr, len(items), row) or not _are_fine(weights[start:stop], largest):
+            return True
+        n_touched = _accumulate(items[start:stop], weights[start:stop], codes, values, sizes, sums, touched)
         for place in range(chosen.shape[1]):
-            item = chosen[row, place]
-            if 0 <= item < n_items and stamp[item] == mark:
-                scores[row, place] = sums[item]
+            if 0 <= chosen[row, place] < len(sizes):
+                scores[row, place] = sums[chosen[row, place]]
+        _clear(sums, touched, n_touched)
+    return False
 
 
 # The three functions below are also in similarity.py, letter for letter (a test compares them): a compiled helper must

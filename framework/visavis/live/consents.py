@@ -58,6 +58,12 @@ class Consents:
         """Allowed until objected to (GDPR 21(1) on profiling by legitimate interest)."""
         return customer not in self._objectors
 
+    def objecting(self, customers: NDArray[np.int32]) -> list[int]:
+        """Places of those among these customers who may not be personalized."""
+        if not self._objectors:
+            return []
+        return [place for place, code in enumerate(customers.tolist()) if code in self._objectors]
+
     def objectors(self) -> NDArray[np.int32]:
         """int32 [n]: codes of the customers who objected to personalization, ascending."""
         # A copy first: the writer may add to the set meanwhile, and copying is one step of the interpreter.

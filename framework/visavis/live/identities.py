@@ -22,6 +22,7 @@ from visavis.store.identities import (
     read_customer_ids,
     read_identities,
 )
+from visavis.store.texts import Texts
 
 if TYPE_CHECKING:
     import duckdb
@@ -110,6 +111,18 @@ class Identities:
                 identities[place], customers[place] = self.find(ref)
         return identities, np.where(identities >= 0, customers, np.int32(-1))
 
+    def find_ids(self, refs: object) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
+        """`find_many` where all of them are ids of customers that are known, as in nearly every request; else None."""
+        if not isinstance(refs, list | tuple):
+            return None
+        try:
+            customers = self.customers.find_all(refs)
+        except TypeError:
+            return None  # one that is no text, and nothing that could be looked up
+        if len(customers) and customers.min() < 0:
+            return None
+        return self._own.view[customers], customers
+
     def identifiers(self, customer: int) -> tuple[Identifier, ...]:
         """The identifiers of a customer, in order of appearance."""
         owners, places = self._by_owner
@@ -119,6 +132,14 @@ class Identities:
             kind, _, value = self._others.texts[place].partition(_BETWEEN)
             found.append(Identifier(kind, value))
         return tuple(found)
+
+    def find_customers(self, customer_ids: Texts) -> NDArray[np.int32]:
+        """Identity codes of customer ids, in any thread; −1 also for some that were committed just now."""
+        found = self.customers.find_texts(customer_ids)
+        codes = np.full(len(found), -1, dtype=np.int32)
+        known = found >= 0
+        codes[known] = self._own.view[found[known]]
+        return codes
 
     def encode(self, tx: Transaction, refs: Sequence[CustomerRef | None], at: int) -> NDArray[np.int32]:
         """Identity codes of references (None: −1); an unknown one makes an identity and a customer."""

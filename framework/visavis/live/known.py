@@ -40,14 +40,14 @@ class _Ids:
     """Ids in lists as they come. They become a set when somebody asks, for hardly anybody does."""
 
     def __init__(self) -> None:
-        self._lists: list[list[str]] = []
+        self._lists: list[Sequence[str]] = []
         self._listed = 0
         self._set: set[str] = set()
 
     def __len__(self) -> int:
         return self._listed + len(self._set)
 
-    def add(self, ids: list[str]) -> None:
+    def add(self, ids: Sequence[str]) -> None:
         if ids:
             self._lists.append(ids)
             self._listed += len(ids)
@@ -68,7 +68,7 @@ class _Recent:
     def __len__(self) -> int:
         return len(self._now) + len(self._before)
 
-    def add(self, ids: list[str]) -> None:
+    def add(self, ids: Sequence[str]) -> None:
         self._now.add(ids)
         if len(self._now) >= MOST_RECENT:
             self._before, self._now = self._now, _Ids()
@@ -83,13 +83,13 @@ class _Pending:
     """The ids that a transaction adds. As a set for few that ask, and as hashes for many: each made when asked for."""
 
     def __init__(self) -> None:
-        self.lists: list[list[str]] = []
+        self.lists: list[Sequence[str]] = []
         self._ids = _Ids()
         self._hashes: list[NDArray[np.uint64]] = []
         self._table: NDArray[np.uint64] | None = None
         self._used = 0
 
-    def add(self, ids: list[str], hashes: NDArray[np.uint64]) -> None:
+    def add(self, ids: Sequence[str], hashes: NDArray[np.uint64]) -> None:
         self.lists.append(ids)
         self._ids.add(ids)
         self._hashes.append(hashes)
@@ -152,12 +152,15 @@ class KnownIds:
         if suspects:
             pending = self._pending.ids()
             stored = self._stored(tx, ids, hashes, np.flatnonzero(known).tolist()) if known.any() else frozenset()
-            first = {one: place for place, one in zip(range(len(ids) - 1, -1, -1), reversed(ids), strict=True)}
+            texts = list(ids)
+            first = {one: place for place, one in zip(range(len(ids) - 1, -1, -1), reversed(texts), strict=True)}
             for place in suspects:
-                one = ids[place]
+                one = texts[place]
                 new[place] = one not in stored and one not in pending and first[one] == place
-        fresh = list(ids) if new.all() else [ids[place] for place in np.flatnonzero(new).tolist()]
-        self._pending.add(fresh, hashes[new])
+        if new.all():
+            self._pending.add(ids, hashes)
+        else:
+            self._pending.add([ids[place] for place in np.flatnonzero(new).tolist()], hashes[new])
         return new
 
     def _stored(

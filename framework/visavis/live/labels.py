@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+_HEAD = 12
 
 
 class Labels:
-    """A label is an item's id and name, behind two little-endian uint32 that say how long each is.
+    """A label is an item's id and name as `kernels.encode_lists` writes them: as fields 1 and 2 of a message, each with
+    its tag and length; an empty text is not there. Before them three little-endian uint32 say how many bytes these two
+    have, and how many the name has without.
 
     Written under a lock, read without: no byte of a label ever changes where it stands. A new one goes behind all
     others, and one number, where it begins, leads from the item to it. That number changes while others read: read it
@@ -52,7 +55,7 @@ class Labels:
         labels, starts = self._view
         first = int(starts[code])
         sizes = labels[first : first + 8].view("<u4")
-        return labels[first : first + 8 + int(sizes.sum())].tobytes()
+        return labels[first : first + _HEAD + int(sizes.sum())].tobytes()
 
     def _place(self, labels: list[bytes], spare: int = 0) -> None:
         """These labels, and room for as many more."""
@@ -66,8 +69,22 @@ class Labels:
 
 
 def _encoded(item_id: str, name: str) -> bytes:
-    first, second = item_id.encode(), name.encode()
-    return len(first).to_bytes(4, "little") + len(second).to_bytes(4, "little") + first + second
+    texts = tagged(0x0A, item_id), tagged(0x12, name)
+    sizes = (*map(len, texts), len(name.encode()))
+    return b"".join([*(size.to_bytes(4, "little") for size in sizes), *texts])
 
 
-__all__ = ["Labels"]
+def tagged(tag: int, text: str) -> bytes:
+    """A text as a field of a protobuf message, of a tag of one byte; empty for an empty text."""
+    data = text.encode()
+    return bytes((tag,)) + varint(len(data)) + data if data else b""
+
+
+def varint(value: int) -> bytes:
+    """A number, 0 or more, as protobuf writes it."""
+    if value < 128:
+        return bytes((value,))
+    return bytes((value & 127 | 128,)) + varint(value >> 7)
+
+
+__all__ = ["Labels", "tagged", "varint"]

@@ -28,7 +28,7 @@ from visavis.live.known import KnownIds, KnownRequests
 from visavis.live.models import Generation, Memberships
 from visavis.plugin import Registry, Scorer
 from visavis.plugin.failures import type_and_place
-from visavis.store import Store
+from visavis.store import Operation, Store, Transaction
 from visavis.store.generations import read_generations, read_memberships, read_plugins, served_generation
 from visavis.store.interactions import count_interactions, read_later, reading
 
@@ -68,6 +68,17 @@ class Live:
         self.intake = Intake(self.identities, self.known_ids, self.histories)
         self.generation = self._load_generation(registry)
         self._kept.check_soon(self._rebase_soon)
+
+    def warm_up(self) -> None:
+        """Load what recording reads: the set of known ids, and the ids of customers and items as kernels read them."""
+
+        def load(_: Transaction) -> None:
+            self.identities.customers.warm_up()
+            self.catalog.ids.warm_up()
+
+        self.known_ids.warm_up()
+        # The writer does it, so that no commit slips past.
+        self._store.writer.run(Operation(load, exclusive=True))
 
     def build(self, progress: Callable[[int, int], None] = lambda done, rows: None) -> Base:
         """Sort all interactions as of now by customer, for fitting or for a new base of `histories`.

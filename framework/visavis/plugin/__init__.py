@@ -8,6 +8,7 @@ from visavis.plugin.hooks import InteractionsRecorded, hookimpl
 from visavis.plugin.registry import Registry
 from visavis.plugin.scorer import Contribution, NeighbourScorer, ReasonColumns, Scorer
 from visavis.plugin.segmenter import Segmenter
+from visavis.plugin.sums import Sums, SumScorer
 
 __all__ = [
     "Channel",
@@ -20,5 +21,7 @@ __all__ = [
     "Scorer",
     "Segmenter",
     "State",
+    "SumScorer",
+    "Sums",
     "hookimpl",
 ]

@@ -114,19 +114,4 @@ def _at_once(options: dict[str, Any]) -> int:
     return min(_MOST, max(1, _MOST_ITEMS // n)) if n > 0 else 1
 
 
-def apart(together: bytes) -> list[bytes]:
-    """The bytes of a message that holds nothing but messages of its field 1, as those of a message for each of them."""
-    pieces, begin = [], 0
-    while begin < len(together):
-        # A tag of one byte, the length of what follows, that itself.
-        length, shift, at = 0, 0, begin + 1
-        while together[at] > 127:
-            length |= (together[at] & 127) << shift
-            shift, at = shift + 7, at + 1
-        end = at + 1 + (length | together[at] << shift)
-        pieces.append(together[begin:end])
-        begin = end
-    return pieces
-
-
-__all__ = ["Company", "apart"]
+__all__ = ["Company"]

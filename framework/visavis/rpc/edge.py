@@ -23,7 +23,8 @@ from google.protobuf.message import DecodeError, Message
 from visavis.errors import DeadlineExceeded, Forbidden, InvalidInput, Overloaded, VisavisError
 from visavis.rpc.auth import Authenticate, Metadata
 from visavis.rpc.errors import code_of
-from visavis.rpc.gate import Gate, abort
+from visavis.rpc.gate import Gate, abort, end_of, turning_away
+from visavis.rpc.intake import End, Taken
 from visavis.rpc.patience import NOBODY, Patience, Wait
 from visavis.rpc.work import deadline
 
@@ -57,14 +58,20 @@ _current: ContextVar[_Call] = ContextVar("visavis_call")
 """The call that runs; set when its handler is handed out."""
 
 
-@dataclass(frozen=True, slots=True)
 class _Method:
     """One RPC: its handler, wrapped, and what is known of it beforehand."""
 
-    handler: Any
-    is_stream: bool
-    is_open: bool
-    """Anybody may call it, at any time, and it counts nowhere: health."""
+    __slots__ = ("behaviour", "handler", "is_open", "is_stream", "parse", "write")
+
+    def __init__(self, path: str, handler: Any) -> None:
+        self.is_stream: bool = handler.request_streaming or handler.response_streaming
+        self.is_open = path.startswith(_HEALTH)
+        """Anybody may call it, at any time, and it counts nowhere: health."""
+        self.behaviour: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
+        """What answers with one message, if it does."""
+        self.parse = _parser(handler.request_deserializer)
+        self.write: Any = handler.response_serializer
+        self.handler: Any = None
 
 
 class Edge:
@@ -87,103 +94,127 @@ class Edge:
         for name, handler in handlers.items():
             self.add(f"/{service}/{name}", handler)
 
-    def add(self, method: str, handler: Any) -> None:
+    def add(self, path: str, handler: Any) -> None:
         """One handler by its path."""
-        is_stream = handler.request_streaming or handler.response_streaming
-        is_open = method.startswith(_HEALTH)
+        method = _Method(path, handler)
         make: Any = {
             (False, False): grpc.unary_unary_rpc_method_handler,
             (False, True): grpc.unary_stream_rpc_method_handler,
             (True, False): grpc.stream_unary_rpc_method_handler,
             (True, True): grpc.stream_stream_rpc_method_handler,
         }[handler.request_streaming, handler.response_streaming]
-        wrap = self._streaming if handler.response_streaming else self._answering
-        wrapped = make(
-            wrap(handler, is_stream=is_stream, is_open=is_open),
-            request_deserializer=_parser(handler.request_deserializer),
-            response_serializer=_writer(handler.response_serializer),
+        if handler.response_streaming:
+            wrapped = self._streaming(handler, is_stream=method.is_stream, is_open=method.is_open)
+        else:
+            wrapped = self._answering(method)
+        method.handler = make(
+            wrapped, request_deserializer=method.parse, response_serializer=_writer(handler.response_serializer)
         )
-        self._methods[method] = _Method(wrapped, is_stream, is_open)
+        self._methods[path] = method
+
+    @property
+    def unary(self) -> list[str]:
+        """Paths of the calls with one request and one answer."""
+        return [path for path, method in self._methods.items() if not method.is_stream]
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """The handler for a call that has just come in; None: there is no such method (gRPC says UNIMPLEMENTED)."""
         name = handler_call_details.method
-        method = self._methods.get(name)
-        if method is None:
+        if name not in self._methods:
             return None
-        self._gate.turns.arrived += 1
-        metadata, key = handler_call_details.invocation_metadata or (), ""
+        call = self.enter(name, handler_call_details.invocation_metadata or ())
+        if isinstance(call, tuple):
+            return turning_away(call)
+        call.task = asyncio.current_task()
+        _current.set(call)
+        return self._methods[name].handler
+
+    def enter(self, name: str, metadata: Metadata) -> _Call | End:
+        """What is known of a call that has come in, or how it ends if it is turned away."""
+        method, key = self._methods[name], ""
         if not method.is_open:
             # Before anything of the request is read: a stranger's message is not worth its memory.
             try:
                 key = self._authenticate(name, metadata)
             except VisavisError as error:
-                return self._turning_away(name, error)
+                return self._turned_away(name, error)
             if not method.is_stream:
-                refusing = self._gate.refusing(name)
-                if refusing is not None:
-                    return refusing
+                end = self._gate.refusal(name)
+                if end is not None:
+                    return end
         call = _Call(name, metadata, key)
         if self._patience is not None:
             self._patience.watch(call)
-        _current.set(call)
-        return method.handler
+        return call
 
-    def _turning_away(self, method: str, error: VisavisError) -> Any:
-        """A handler that reads nothing and answers with `error`."""
+    def _turned_away(self, method: str, error: VisavisError) -> End:
+        """The end of a call that may not be made."""
         if isinstance(error, Forbidden):
             call = _Call(method, (), error.metadata.get("key_id", ""))
             call.code, call.reason = code_of(error).name, error.reason
             self._tell(call, time.perf_counter())
         else:
             self._gate.count_refused(method, error.reason)
+        return end_of(error)
 
-        async def turn_away(_: object, context: Any) -> None:
-            await abort(context, error)
+    async def serve(self, name: str, call: _Call, taken: Taken) -> None:
+        """Read, answer and finish a unary call that was let in."""
+        method = self._methods[name]
+        message = await taken.read()
+        if message is None:
+            return
+        response = await self._answer(method, call, message, taken.context)
+        await taken.answer(response if isinstance(response, bytes) else method.write(response))
 
-        return grpc.stream_unary_rpc_method_handler(turn_away)
-
-    def _answering(self, handler: Any, *, is_stream: bool, is_open: bool) -> Any:
-        """What answers with one message."""
-        behaviour: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
-        gate = self._gate
+    def _answering(self, method: _Method) -> Any:
+        """What answers with one message, for those who know nothing of calls."""
 
         async def answer(request: Any, context: Any) -> Any:
-            call, began = self._begin(is_stream, is_open)
-            try:
-                if not is_open:
-                    until = self._admit(context, is_stream)
-                if is_stream:
-                    request = self._requests(request, call, is_open)
-                else:
-                    _count(request, call)
-                    if not (is_open or gate.turns.at_once(call.method, until)):
-                        await gate.turns.wait(call.method, until)
-                response = await behaviour(request, context)
-                if self._patience is not None:
-                    call.since = time.monotonic()
-                return response
-            except BaseException as error:
-                await self._fail(call, context, error)
-                raise
-            finally:
-                self._end(call, began, is_stream, is_open)
+            return await self._answer(method, _current.get(), request, context)
 
         return answer
+
+    async def _answer(self, method: _Method, call: _Call, request: Any, context: Any) -> Any:
+        """Everything around one call with one answer. `request`: its message, or the bytes of it."""
+        is_stream, is_open, gate = method.is_stream, method.is_open, self._gate
+        began = self._begin(call, is_stream, is_open)
+        try:
+            if not is_open:
+                until = self._admit(context, is_stream)
+            if is_stream:
+                request = self._requests(request, call, is_open)
+            else:
+                if isinstance(request, bytes):
+                    call.received_bytes = len(request)
+                    request = _good(method.parse(request)) if method.parse is not None else request
+                else:
+                    call.received_bytes = _good(request).ByteSize()
+                if not (is_open or gate.turns.at_once(call.method, until)):
+                    await gate.turns.wait(call.method, until)
+            response = await method.behaviour(request, context)
+            if self._patience is not None:
+                call.since = time.monotonic()
+            return response
+        except BaseException as error:
+            await self._fail(call, context, error)
+            raise
+        finally:
+            self._end(call, began, is_stream, is_open)
 
     def _streaming(self, handler: Any, *, is_stream: bool, is_open: bool) -> Any:
         """What answers with a stream of messages."""
         behaviour: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-            call, began = self._begin(is_stream, is_open)
+            call = _current.get()
+            began = self._begin(call, is_stream, is_open)
             try:
                 if not is_open:
                     self._admit(context, is_stream)
                 if handler.request_streaming:
                     request = self._requests(request, call, is_open)
                 else:
-                    _count(request, call)
+                    call.received_bytes = _good(request).ByteSize()
                 async for response in behaviour(request, context):
                     if not is_open:
                         self._still_good(call)
@@ -203,15 +234,14 @@ class Edge:
         async for request in requests:
             if not is_open:
                 self._still_good(call)
-            _count(request, call)
+            call.received_bytes += _good(request).ByteSize()
             yield request
 
     def _still_good(self, call: _Call) -> None:
         """A stream may outlive its key: one that was revoked does nothing more."""
         self._authenticate(call.method, call.metadata)
 
-    def _begin(self, is_stream: bool, is_open: bool) -> tuple[_Call, float]:
-        call = _current.get()
+    def _begin(self, call: _Call, is_stream: bool, is_open: bool) -> float:
         call.since = NOBODY
         if is_open:
             pass
@@ -219,7 +249,7 @@ class Edge:
             self._gate.streams += 1
         else:
             self._gate.calls += 1
-        return call, time.perf_counter()
+        return time.perf_counter()
 
     def _admit(self, context: Any, is_stream: bool) -> float | None:
         """Let a call in that is counted already; answers its deadline, monotonic."""
@@ -271,11 +301,11 @@ _Handler: Any = grpc.GenericRpcHandler
 _Handler.register(Edge)
 
 
-def _count(request: Any, call: _Call) -> None:
-    """Count a message, or say that it is none."""
+def _good(request: Any) -> Any:
+    """A message, if it is one. Raises `InvalidInput`."""
     if isinstance(request, _Malformed):
         raise InvalidInput(f"the request is not a valid protobuf message for {request.wanted}")
-    call.received_bytes += request.ByteSize()
+    return request
 
 
 def _parser(parse: Callable[[bytes], Message] | None) -> Callable[[bytes], Message | _Malformed] | None:

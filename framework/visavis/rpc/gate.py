@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from functools import partial
-from itertools import cycle
+from collections import Counter, deque
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -18,6 +17,7 @@ from grpc_status import rpc_status
 
 from visavis.errors import Overloaded, Unavailable, VisavisError
 from visavis.rpc.errors import LEAST_PAUSE_S, PUSHBACK_KEY, to_status
+from visavis.rpc.intake import End
 from visavis.rpc.logs import CallLines
 from visavis.rpc.turns import LONGEST_WAIT_S, Turns, busy
 
@@ -51,7 +51,8 @@ class Gate:
         self.lines = CallLines()
         """Where the log hears of calls."""
         self._telling = False
-        self._refusing: dict[str, Any] = {}
+        self._too_many_ends = deque[End]()
+        self._busy_ends = deque[End]()
         self.closed_because = "is warming up"
         """Why no call is taken; empty while the server serves."""
 
@@ -67,21 +68,23 @@ class Gate:
         if self.streams > self.stream_limit if stream else self.calls > self.limit:
             raise self._too_many(stream=stream)
 
-    def refusing(self, method: str) -> Any:
-        """A handler that refuses a unary call that has just come in, without reading it; None: there may be room."""
+    def refusal(self, method: str) -> End | None:
+        """How a unary call that has just come in ends, unread, if it is refused; None: there may be room."""
         if self.closed_because:
             return None
         if self.calls >= self.limit:
-            why, error = "calls", self._too_many
+            ready = self._too_many_ends
+            if not ready:
+                ready.extend(_ends_of(self._too_many(), self.pause_s))
         elif self.turns.wait_s(method) > LONGEST_WAIT_S:
-            why, error = "wait", partial(busy, LONGEST_WAIT_S)
+            ready = self._busy_ends
+            if not ready:
+                ready.extend(_ends_of(busy(LONGEST_WAIT_S), self.pause_s))
         else:
             return None
         self.count_refused(method)
-        handler = self._refusing.get(why)
-        if handler is None:
-            handler = self._refusing[why] = _refusing(error(), self.pause_s)
-        return handler
+        ready.rotate()
+        return ready[0]
 
     def count_refused(self, method: str, reason: str = Overloaded.reason) -> None:
         """Count it; the log tells of it within a second."""
@@ -103,7 +106,8 @@ class Gate:
         too_many = sum(calls for (_, reason), calls in refused.items() if reason == Overloaded.reason)
         pause_s = (self.pause_s * too_many / _TELL_S / _COME_BACK) ** 0.5
         self.pause_s = min(max(LEAST_PAUSE_S, pause_s), _LONGEST_PAUSE_S)
-        self._refusing.clear()
+        self._too_many_ends.clear()
+        self._busy_ends.clear()
         self._telling = bool(refused)
         if self._telling:
             asyncio.get_running_loop().call_later(_TELL_S, self._tell)
@@ -113,21 +117,25 @@ class Gate:
 
 async def abort(context: Any, error: VisavisError, pause_s: float = LEAST_PAUSE_S) -> None:
     """End a call with an error. Raises what `context.abort` raises."""
-    await context.abort(*_end_of(error, pause_s))
+    await context.abort(*end_of(error, pause_s))
 
 
-def _refusing(refusal: Overloaded, pause_s: float) -> Any:
-    """A handler whose answers are ready, several, for each asks for a pause of another length."""
-    ready = cycle([_end_of(refusal, pause_s) for _ in range(_READY)])
+def turning_away(end: End) -> Any:
+    """A handler that ends each call so, and reads nothing."""
 
-    async def refuse(_: object, context: Any) -> None:
-        await context.abort(*next(ready))
+    async def turn_away(_: object, context: Any) -> None:
+        await context.abort(*end)
 
-    return grpc.stream_unary_rpc_method_handler(refuse)
+    return grpc.stream_unary_rpc_method_handler(turn_away)
 
 
-def _end_of(error: VisavisError, pause_s: float) -> tuple[grpc.StatusCode, str, Any]:
-    """Code, details and trailers of a call that ends with an error."""
+def _ends_of(refusal: Overloaded, pause_s: float) -> Iterator[End]:
+    """Several, for each asks for a pause of another length."""
+    return (end_of(refusal, pause_s) for _ in range(_READY))
+
+
+def end_of(error: VisavisError, pause_s: float = LEAST_PAUSE_S) -> End:
+    """How a call ends that ends with an error."""
     told = to_status(error, pause_s)
     status: Any = rpc_status.to_status(told)
     trailers = status.trailing_metadata
@@ -137,4 +145,4 @@ def _end_of(error: VisavisError, pause_s: float) -> tuple[grpc.StatusCode, str, 
     return status.code, status.details, trailers
 
 
-__all__ = ["STREAM_SHARE", "Gate", "abort"]
+__all__ = ["STREAM_SHARE", "Gate", "abort", "end_of", "turning_away"]

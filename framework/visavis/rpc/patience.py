@@ -40,8 +40,8 @@ class Patience:
         self._looking = False
 
     def watch(self, wait: Wait) -> None:
-        """Watch it until the running task ends; it waits from now on."""
-        wait.task, wait.since = asyncio.current_task(), time.monotonic()
+        """Watch it until its task ends; it waits from now on. Its task is told by the end of this round of the loop."""
+        wait.since = time.monotonic()
         self._watched.append(wait)
         if not self._looking:
             self._looking = True

@@ -7,6 +7,7 @@ so that commands on this machine go through the running server without TLS set-u
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import secrets
 import signal
@@ -35,6 +36,7 @@ from visavis.rpc.edge import Edge
 from visavis.rpc.gate import Gate
 from visavis.rpc.health import Health
 from visavis.rpc.http.listen import http_from
+from visavis.rpc.intake import Intake
 from visavis.rpc.jobs import Jobs
 from visavis.rpc.keys import OWNER
 from visavis.rpc.listen import bind, listen_from, raise_file_limit
@@ -81,16 +83,6 @@ _READING = {"EvaluationService", "MessageService", "PluginService", "Recommendat
 
 _add_health: _Register = health_pb2_grpc.add_HealthServicer_to_server
 _add_reflection: _Register = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
-_LANES = (
-    (health.SERVICE_NAME, "Check"),
-    (f"{PACKAGE}.InteractionService", "RecordInteractions"),
-    (f"{PACKAGE}.RecommendationService", "Recommend"),
-)
-"""Calls that wait in queues of their own until gRPC takes them in, so that a flood of one shuts out none of the others.
-
-Few, for gRPC looks at every lane for each call.
-"""
-
 _METADATA_BYTES = 16 * 1024
 PATIENCE = {
     # A client that vanished without a word is asked whether it is there, with calls under way or without.
@@ -107,6 +99,9 @@ PATIENCE = {
 }
 """How long gRPC bears with connections."""
 
+_WAITING = 2  # times as many calls as may be in progress, waiting to be taken in
+_STREAMS = 4  # times as many calls as may be in progress, on one connection
+_MADE = 20_000  # more objects made than freed, about as many as a thousand waiting calls have
 _SPARE_STREAMS = 64  # of each connection, beyond what runs and what waits, so that refused calls get a real answer
 
 
@@ -123,6 +118,7 @@ class Server:
         self._token = secrets.token_urlsafe(32)
         self._gate = Gate(self._settings["max_concurrent_rpcs"])
         self._servers: list[grpc.aio.Server] = []
+        self._intakes: list[Intake] = []
         self.address = ""
         """Where clients connect, once `start` has returned."""
         self.http_address = ""
@@ -170,6 +166,8 @@ class Server:
         """
         self._gate.closed_because = "is going down"
         self._health.close()
+        for intake in self._intakes:
+            intake.close()
         sites = [self._site] if self._site is not None else []
         await asyncio.gather(*(one.stop(grace) for one in (*self._servers, *sites)))
         await self._jobs.stop()
@@ -192,6 +190,8 @@ class Server:
             self.owner_address = join("127.0.0.1", bind(local, "127.0.0.1", 0, None))
         for server in self._servers:
             await server.start()
+        for intake in self._intakes:
+            intake.open()
         if self._http_listen is not None:
             from visavis.rpc.http.site import make_site  # aiohttp is an extra
 
@@ -218,20 +218,20 @@ class Server:
                 ("grpc.max_send_message_length", size),
                 ("grpc.max_metadata_size", _METADATA_BYTES),
                 ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
-                # Calls of one lane that wait to be taken in: gRPC drops those beyond (CANCELLED), at random at first,
-                # at little cost to us. A longer queue would answer everybody just after they gave up, and so would
-                # fewer streams on a connection: then the queue is in the caller's library, first come first served. A
-                # shorter one would drop callers who come at once and could be answered in a fraction of a second.
-                ("grpc.max_concurrent_streams", 2 * self._gate.limit + _SPARE_STREAMS),
-                ("grpc.server.max_pending_requests", self._gate.limit),
-                ("grpc.server.max_pending_requests_hard_limit", 2 * self._gate.limit),
+                # Calls of one method that wait to be taken in: a fraction of a second's worth of quick ones. So
+                # those who come at once wait their turn. gRPC drops what comes on top of that (CANCELLED), at random
+                # at first. A longer queue would answer everybody just after they gave up, and so would fewer streams
+                # on a connection: then the queue is in the caller's library, first come first served.
+                ("grpc.server.max_pending_requests", _WAITING * self._gate.limit),
+                ("grpc.server.max_pending_requests_hard_limit", 2 * _WAITING * self._gate.limit),
+                # A flood on few connections ends sooner, before it costs more than its first bytes (UNAVAILABLE).
+                ("grpc.max_concurrent_streams", _STREAMS * self._gate.limit + _SPARE_STREAMS),
                 *PATIENCE.items(),
             ],
         )
         server.add_generic_rpc_handlers((edge,))
-        for service, name in _LANES:
-            # Registered without a handler, so that the edge is asked for it as for every other call.
-            server.add_registered_method_handlers(service, {name: None})
+        # Calls of each unary method wait in a queue of their own: a flood of one shuts out none of the others.
+        self._intakes.append(Intake(server, edge.unary, edge, self._gate.turns))
         return server
 
     def _register(self, registry: Any) -> None:
@@ -260,6 +260,16 @@ def run(engine: Engine, on_serving: Callable[[Server], None] | None = None) -> N
     asyncio.run(_run(engine, on_serving))
 
 
+def _spare_the_collector() -> None:
+    """What is there when serving begins stays; looking through it for garbage again and again costs whole answers.
+
+    Calls leave next to no cycles, so what they make is looked through less often, too.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_MADE, *gc.get_threshold()[1:])
+
+
 async def _run(engine: Engine, on_serving: Callable[[Server], None] | None) -> None:
     server = Server(engine)
     stop = asyncio.Event()
@@ -267,6 +277,7 @@ async def _run(engine: Engine, on_serving: Callable[[Server], None] | None) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await server.start()
+    _spare_the_collector()
     try:
         if on_serving is not None:
             on_serving(server)

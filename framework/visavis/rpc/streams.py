@@ -29,7 +29,7 @@ async def pipelined(
     At most `under_way` requests wait for their results, fewer if they are large; no further one is read meanwhile.
     What was begun is not taken back when the caller goes away.
     """
-    waiting: deque[tuple[R, asyncio.Future[T | Status]]] = deque()
+    waiting: deque[tuple[R, int, asyncio.Future[T | Status]]] = deque()
     waiting_bytes = 0
     reading: asyncio.Future[R | None] | None = asyncio.ensure_future(_next(requests))
     try:
@@ -38,18 +38,19 @@ async def pipelined(
             if reading is not None and len(waiting) < under_way and waiting_bytes < _MOST_BYTES:
                 watched.add(reading)
             if waiting:
-                watched.add(waiting[0][1])
+                watched.add(waiting[0][2])
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-            if waiting and waiting[0][1].done():
-                request, outcome = waiting.popleft()
-                waiting_bytes -= request.ByteSize()
+            if waiting and waiting[0][2].done():
+                request, size, outcome = waiting.popleft()
+                waiting_bytes -= size
                 yield request, outcome.result()
             elif reading is not None and reading.done():
                 request_or_end = reading.result()
                 reading = None
                 if request_or_end is not None:
-                    waiting_bytes += request_or_end.ByteSize()
-                    waiting.append((request_or_end, await _begun(begin, request_or_end)))
+                    size = request_or_end.ByteSize()  # as dear as writing it, so asked once
+                    waiting_bytes += size
+                    waiting.append((request_or_end, size, await _begun(begin, request_or_end)))
                     reading = asyncio.ensure_future(_next(requests))
     finally:
         if reading is not None:

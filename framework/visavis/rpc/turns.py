@@ -2,8 +2,8 @@
 
 Left to itself, an event loop runs each call as it takes it in, and the queue grows where nobody sees it: in gRPC,
 first come first served, until every caller is answered just after it gave up. So calls take turns here. Between two
-turns the loop takes in what has come, for a small share of the time that turns take; and who would wait for too long
-is told so at once, while there is time to ask again or elsewhere.
+turns the loop takes in what has come; and who would wait for too long is told so at once, while there is time to ask
+again or elsewhere. To tell him takes a share of the time of turns, no more: what comes on top of that is let in later.
 
 Calls that are quick do not need this: where turns take less than half of the time, the loop takes in calls as fast as
 it ever does, and each begins at once.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 
 from visavis.errors import DeadlineExceeded, Overloaded
 
@@ -23,10 +24,9 @@ LONGEST_WAIT_S = 1.0
 _ROUND_S = 0.001  # of turns in a row, after which further calls wait
 _PAID_BACK = 0.5  # of the time, that turns may take without that
 _SHORTER, _LONGER = 0.5, 0.02  # how far a call that took less, or more, moves what calls of its kind take
-_SHARE = 0.25  # of the time of turns, that may go to taking in and refusing further calls between them
+_SHARE = 0.25  # of the time of turns, that may go to refusing further calls
 _MOST_CREDIT_S = 0.2  # of that, saved in quiet times: a crowd that comes at once is told at once
-_LEAST_CREDIT_S = 0.003  # and spent in pieces no shorter: many calls in a row cost less than one here and there
-_QUIET_S = 0.0003  # without a new call, after which none is on its way
+_LEAST_CREDIT_S = 0.003  # and spent in pieces no shorter
 _MOST_AT_FIRST_S = 0.05  # the first call of a kind may be slow for reasons of its own
 _MARGIN = 2.0  # a wait is an estimate: a caller must have this many times the estimate left
 
@@ -38,8 +38,6 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self.arrived = 0
-        """Calls that came so far; whoever takes calls in counts them here."""
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._cost_s: dict[str, float] = {}  # of a turn, with what else is done meanwhile
         self._own_s: dict[str, float] = {}  # of a call alone
@@ -48,7 +46,29 @@ class Turns:
         self._began = 0.0
         self._debt_s = 0.0  # spent by those that began at once, less what is paid back
         self._debt_at = 0.0
-        self._credit_s = _MOST_CREDIT_S  # what may go to taking in calls now
+        self._credit_s = _MOST_CREDIT_S  # what may go to refusing calls now
+        self._saved_at = 0.0
+        self._refusing_s = 0.0  # what went to it in this turn
+        self._has_credit = True
+        self._when_time: list[Callable[[], None]] = []
+
+    @property
+    def has_time(self) -> bool:
+        """Whether calls may be taken in now: always, unless there are turns to give and refusing has had its share."""
+        return self._has_credit
+
+    def when_time(self, resume: Callable[[], None]) -> None:
+        """`resume` is called each time when calls may be taken in again."""
+        self._when_time.append(resume)
+
+    def refused(self, seconds: float) -> None:
+        """It took so long to refuse a call."""
+        if self._pacing is None:
+            return
+        self._refusing_s += seconds
+        self._credit_s -= seconds
+        if self._credit_s <= 0:
+            self._has_credit = False
 
     def wait_s(self, kind: str) -> float:
         """How long a call of this kind would wait now; an estimate."""
@@ -101,6 +121,7 @@ class Turns:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(kind, deque()).append(turn)
         if self._pacing is None:
+            self._credit_s = min(self._credit_s + time.monotonic() - self._saved_at, _MOST_CREDIT_S)
             self._pacing = asyncio.create_task(self._pace())
         try:
             await turn
@@ -118,39 +139,38 @@ class Turns:
     async def _pace(self) -> None:
         """Give turns until nobody waits."""
         try:
-            spent, self._debt_s = self._debt_s, 0.0
-            while True:
-                await self._take_in(spent)
-                following = self._next()
-                if following is None:
-                    return
+            self._debt_s = 0.0
+            await asyncio.sleep(0)  # who came in the same moment waits with the others
+            while (following := self._next()) is not None:
                 (kind, turn), began = following, time.monotonic()
                 turn.set_result(None)
                 await asyncio.sleep(0)  # the turn
                 spent = time.monotonic() - began
                 self._learn(kind, spent)
+                self._earn(spent)
         finally:
             self._debt_s, self._debt_at = 0.0, time.monotonic()
+            self._saved_at = self._debt_at
             self._pacing = None
+            if not self._has_credit:
+                self._let_in()
 
     def _learn(self, kind: str, took: float) -> None:
         """One turn more of this kind. A pause of the whole machine must not make all calls look slow."""
         cost = self._cost_s.get(kind)
         self._cost_s[kind] = min(took, _MOST_AT_FIRST_S) if cost is None else cost + 0.1 * (min(took, 4 * cost) - cost)
 
-    async def _take_in(self, spent: float) -> None:
-        """Let the loop take in calls while they come. gRPC accepts one at a time, in several rounds of the loop."""
-        self._credit_s = min(self._credit_s + spent * _SHARE, _MOST_CREDIT_S)
-        if self._credit_s < _LEAST_CREDIT_S:
-            return
-        now = began = last = time.monotonic()
-        while now - last < _QUIET_S and now - began < self._credit_s:
-            seen = self.arrived
-            await asyncio.sleep(0)
-            now = time.monotonic()
-            if self.arrived != seen:
-                last = now
-        self._credit_s -= now - began
+    def _earn(self, turn_s: float) -> None:
+        """A turn more, of which refusing may have its share."""
+        refusing_s, self._refusing_s = self._refusing_s, 0.0
+        self._credit_s = min(self._credit_s + max(turn_s - refusing_s, 0.0) * _SHARE, _MOST_CREDIT_S)
+        if not self._has_credit and self._credit_s >= _LEAST_CREDIT_S:
+            self._let_in()
+
+    def _let_in(self) -> None:
+        self._has_credit = True
+        for resume in self._when_time:
+            resume()
 
     def _next(self) -> tuple[str, asyncio.Future[None]] | None:
         while self._waiting:

@@ -5,6 +5,6 @@ write) or with a cursor from `Store.cursor()` (to read).
 """
 
 from visavis.store.store import Store
-from visavis.store.writer import Operation, Participant, Transaction
+from visavis.store.transaction import Operation, Participant, Transaction
 
 __all__ = ["Operation", "Participant", "Store", "Transaction"]

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from visavis.store.texts import Texts
+
 _Pointer = ctypes.c_void_p
 
 
@@ -176,17 +178,10 @@ def _numbers(column: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any] | None]:
 
 def _texts(column: Sequence[str]) -> list[np.ndarray[Any, Any] | None]:
     """The buffers of texts: which are there, where each begins and the last one ends, and all of them."""
-    joined = "".join(column)
-    content = joined.encode()
-    if len(content) == len(joined):
-        lengths = np.fromiter(map(len, column), dtype=np.int64, count=len(column))
-    else:
-        lengths = np.array([len(text.encode()) for text in column], dtype=np.int64)
-    ends = np.zeros(len(column) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=ends[1:])
-    there = np.packbits(lengths > 0, bitorder="little")
+    texts = column if isinstance(column, Texts) else Texts.of(column)
+    there = np.packbits(texts.ends[1:] > texts.ends[:-1], bitorder="little")
     # Never without a buffer, be it of nothing.
-    return [there, ends, np.frombuffer(content or b"\0", dtype=np.uint8)]
+    return [there, texts.ends, texts.data if len(texts.data) else np.zeros(1, dtype=np.uint8)]
 
 
 class _Reading:

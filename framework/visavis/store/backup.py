@@ -37,7 +37,7 @@ from visavis.store.high_water import HighWater, Mark
 from visavis.store.migrations import latest_version, schema_version
 from visavis.store.owner import side_folder
 from visavis.store.store import BACKUP_SCHEMA, Store, read_mark
-from visavis.store.writer import Operation
+from visavis.store.transaction import Operation
 from visavis.upkeep import Backup
 
 FORMAT = 1

@@ -22,7 +22,7 @@ from visavis.model import Progress
 from visavis.store.database import duckdb_errors, make_private, wal_path
 from visavis.store.store import Store
 from visavis.store.sync import sync
-from visavis.store.writer import Transaction
+from visavis.store.transaction import Transaction
 
 log = logging.getLogger("visavis.store")
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from visavis.store.writer import Transaction
+    from visavis.store.transaction import Transaction
 
 
 class Decisions(NamedTuple):
@@ -56,31 +56,31 @@ def insert_decisions(tx: Transaction, decided: Sequence[Decisions]) -> None:
         # Lists count from 1 in SQL.
         return numbers.setdefault(text, len(numbers) + 1)
 
-    sizes = [len(one.identities) for one in decided]
-    ids = np.frombuffer(b"".join(one.ids for one in decided), dtype=">u8").astype(np.uint64).reshape(-1, 2)
+    blocks = _blocks(decided)
+    ids = np.frombuffer(b"".join(one.ids for one in blocks), dtype=">u8").astype(np.uint64).reshape(-1, 2)
     decisions: dict[str, NDArray[Any]] = {
         "id_high": ids[:, 0].copy(),
         "id_low": ids[:, 1].copy(),
-        "decided_at": np.repeat(np.array([one.decided_at for one in decided], dtype=np.int64), sizes),
-        "identity_code": np.concatenate([one.identities for one in decided]),
+        "decided_at": np.concatenate([one.decided_at for one in blocks]),
+        "identity_code": np.concatenate([one.identities for one in blocks]),
         "scorer": np.concatenate(
-            [np.array([number(name) for name in one.scorers], dtype=np.int32)[one.by[:, 0]] for one in decided]
+            [np.array([number(name) for name in one.scorers], dtype=np.int32)[one.by[:, 0]] for one in blocks]
         ),
-        "fallback_reason": np.array([number(why) for one in decided for why in one.fallback_reasons], dtype=np.int32),
-        "generation": np.repeat(np.array([one.generation for one in decided], dtype=np.int32), sizes),
+        "fallback_reason": np.array([number(why) for one in blocks for why in one.fallback_reasons], dtype=np.int32),
+        "generation": np.concatenate([one.generation for one in blocks]),
     }
-    taken = [one.items >= 0 for one in decided]
+    taken = [one.items >= 0 for one in blocks]
     lengths = np.concatenate([one.sum(axis=1) for one in taken])
     candidates: dict[str, NDArray[Any]] = {
         "id_high": np.repeat(decisions["id_high"], lengths),
         "id_low": np.repeat(decisions["id_low"], lengths),
         "rank": np.concatenate([np.nonzero(one)[1] for one in taken]).astype(np.uint16) + np.uint16(1),
-        "item_code": np.concatenate([one.items[here] for one, here in zip(decided, taken, strict=True)]),
-        "score": np.concatenate([one.scores[here] for one, here in zip(decided, taken, strict=True)]),
+        "item_code": np.concatenate([one.items[here] for one, here in zip(blocks, taken, strict=True)]),
+        "score": np.concatenate([one.scores[here] for one, here in zip(blocks, taken, strict=True)]),
         "scorer": np.concatenate(
             [
                 np.array([number(name) for name in one.scorers], dtype=np.int32)[one.by[here]]
-                for one, here in zip(decided, taken, strict=True)
+                for one, here in zip(blocks, taken, strict=True)
             ]
         ),
     }
@@ -94,6 +94,44 @@ def insert_decisions(tx: Transaction, decided: Sequence[Decisions]) -> None:
             tx.cursor.execute(statement, {"texts": texts})
         finally:
             tx.cursor.unregister(name)
+
+
+class _Block(NamedTuple):
+    """Requests that asked the same scorers for as many items, as one; `decided_at` and `generation` of each answer."""
+
+    decided_at: NDArray[np.int64]
+    generation: NDArray[np.int32]
+    ids: bytes
+    identities: NDArray[np.int32]
+    scorers: tuple[str, ...]
+    fallback_reasons: Sequence[str]
+    items: NDArray[np.int32]
+    scores: NDArray[np.float64]
+    by: NDArray[np.int8]
+
+
+def _blocks(decided: Sequence[Decisions]) -> list[_Block]:
+    """Most requests are about one customer and like each other: to go on with each would take many times as long."""
+    alike: dict[tuple[int, tuple[str, ...]], list[Decisions]] = {}
+    for one in decided:
+        alike.setdefault((one.items.shape[1], one.scorers), []).append(one)
+    blocks = []
+    for (_, scorers), those in alike.items():
+        sizes = [len(one.identities) for one in those]
+        blocks.append(
+            _Block(
+                np.repeat(np.array([one.decided_at for one in those], dtype=np.int64), sizes),
+                np.repeat(np.array([one.generation for one in those], dtype=np.int32), sizes),
+                b"".join([one.ids for one in those]),
+                np.concatenate([one.identities for one in those]),
+                scorers,
+                [why for one in those for why in one.fallback_reasons],
+                np.concatenate([one.items for one in those]),
+                np.concatenate([one.scores for one in those]),
+                np.concatenate([one.by for one in those]),
+            )
+        )
+    return blocks
 
 
 __all__ = ["Decisions", "insert_decisions"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.errors import StoreDamaged
-from visavis.store.writer import Transaction
+from visavis.store.transaction import Transaction
 
 if TYPE_CHECKING:
     import duckdb

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.store.writer import Transaction
+from visavis.store.transaction import Transaction
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,11 +27,11 @@ PIECE_ROWS = 500_000
 class InteractionColumns:
     """Interactions by column, ready to be written. Codes −1 for none, NaN for no number, empty text for none.
 
-    `occurred_at` int64 microseconds; `amount`, `rating` float64; the rest lists of texts. For memory, not
-    written: `basket` is `text_hash(order_id) >> 1` (−1: no order), `reverses` is `text_hash(reverses_id)` (0: none).
+    `occurred_at` int64 microseconds; `amount`, `rating` float64; the rest texts, as a list or as `Texts`. For memory,
+    not written: `basket` is `text_hash(order_id) >> 1` (−1: no order), `reverses` `text_hash(reverses_id)` (0: none).
     """
 
-    interaction_id: list[str]
+    interaction_id: Sequence[str]
     id_hash: NDArray[np.uint64]
     identity: NDArray[np.int32]
     item: NDArray[np.int32]
@@ -39,12 +39,12 @@ class InteractionColumns:
     occurred_at: NDArray[np.int64]
     quantity: NDArray[np.float64]
     amount: NDArray[np.float64]
-    currency: list[str]
+    currency: Sequence[str]
     rating: NDArray[np.float64]
-    order_id: list[str]
-    touchpoint: list[str]
-    decision_id: list[str]
-    reverses_id: list[str]
+    order_id: Sequence[str]
+    touchpoint: Sequence[str]
+    decision_id: Sequence[str]
+    reverses_id: Sequence[str]
     basket: NDArray[np.int64]
     reverses: NDArray[np.uint64]
 

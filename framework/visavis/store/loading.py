@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from visavis.store.columns import insert_columns
 from visavis.store.source_files import quote
-from visavis.store.writer import Transaction
+from visavis.store.transaction import Transaction
 
 if TYPE_CHECKING:
     import duckdb

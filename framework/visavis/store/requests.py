@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from visavis.store.writer import Transaction
+from visavis.store.transaction import Transaction
 
 if TYPE_CHECKING:
     import duckdb

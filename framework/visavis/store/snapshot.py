@@ -14,7 +14,7 @@ from pathlib import Path
 from visavis.model import Progress
 from visavis.store.copying import copied, copy_errors, new_file, record_copy, take_name
 from visavis.store.store import Store, read_mark
-from visavis.store.writer import Operation
+from visavis.store.transaction import Operation
 from visavis.upkeep import Snapshot
 
 

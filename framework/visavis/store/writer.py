@@ -15,78 +15,18 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import duckdb
-import numpy as np
 
 from visavis.config import Settings
 from visavis.errors import Overloaded, StoreError, Unavailable, VisavisError
-from visavis.store.columns import Column, insert_columns
 from visavis.store.database import Database, duckdb_errors
 from visavis.store.high_water import HighWater, Mark
+from visavis.store.transaction import Operation, Transaction
 
 T = TypeVar("T")
 log = logging.getLogger("visavis.store")
-
-
-class Participant(Protocol):
-    """Something in memory that changes with a transaction: it keeps what is new apart until told."""
-
-    def commit(self) -> None: ...
-    def rollback(self) -> None: ...
-
-
-class Transaction:
-    """What an operation writes through. `sequence` is the number of the commit being made.
-
-    Inserted columns are gathered by table and go in as one statement when something must read them, or at the end.
-    """
-
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, sequence: int) -> None:
-        self.cursor = cursor
-        self.sequence = sequence
-        self._pending: dict[tuple[str, tuple[str, ...]], list[dict[str, Column]]] = {}
-        self.participants: list[Participant] = []
-
-    def insert(self, table: str, columns: dict[str, Column]) -> None:
-        """Add rows: columns of equal length, texts as lists of `str` (empty = NULL), all else as arrays."""
-        # Rows that fill other columns go in by themselves: nothing given may get lost in another's statement.
-        self._pending.setdefault((table, tuple(sorted(columns))), []).append(columns)
-
-    def enlist(self, participant: Participant) -> None:
-        """Tell `participant` how the transaction ends."""
-        if participant not in self.participants:
-            self.participants.append(participant)
-
-    def flush(self) -> None:
-        """Write the gathered rows, so that `cursor` sees them."""
-        pending, self._pending = self._pending, {}
-        for (table, names), batches in pending.items():
-            merged: dict[str, Column] = {}
-            for name in names:
-                parts = [batch[name] for batch in batches]
-                if isinstance(parts[0], np.ndarray):
-                    merged[name] = np.concatenate(parts)
-                else:
-                    merged[name] = [text for part in parts for text in part]
-            insert_columns(self.cursor, table, merged)
-
-
-@dataclass(slots=True)
-class Operation(Generic[T]):
-    """Work for the writer thread.
-
-    `apply` runs inside the transaction; it raises before it changes anything, or not at all. `committed` runs
-    after the commit, still in the writer thread, and applies the result to memory. `rows` is the weight in the
-    queue. An `exclusive` operation gets a transaction of its own.
-    """
-
-    apply: Callable[[Transaction], T]
-    rows: int = 1
-    committed: Callable[[T], None] | None = None
-    exclusive: bool = False
-    future: Future[T] = field(default_factory=Future)
 
 
 @dataclass(slots=True)
@@ -135,16 +75,33 @@ class Writer:
     def submit(self, operation: Operation[T]) -> Future[T]:
         """Queue an operation. Raises `Overloaded` when too much is waiting, the failure when the writer is broken."""
         with self._count_lock:
-            self._require_open()
-            if self._queued_rows and self._queued_rows + operation.rows > self._settings["queue_rows"]:
-                raise Overloaded(
-                    f"{self._queued_rows} rows wait to be written; send again in a moment",
-                    metadata={"queued_rows": str(self._queued_rows)},
-                )
-            self._queued_rows += operation.rows
+            self._count(operation.rows)
             # Inside the lock, so that nothing can follow the end mark that close() puts in the queue.
             self._queue.put(operation)
         return operation.future
+
+    def join(self, operation: Operation[Any], rows: int, add: Callable[[], None]) -> bool:
+        """Let so many rows more go along with an operation that still waits, by `add`; False if it is under way.
+
+        Raises what `submit` raises.
+        """
+        with self._count_lock:
+            if operation.taken:
+                return False
+            self._count(rows)
+            operation.rows += rows
+            add()
+            return True
+
+    def _count(self, rows: int) -> None:
+        """Take so many rows into the queue's account, or refuse them; with the lock."""
+        self._require_open()
+        if self._queued_rows and self._queued_rows + rows > self._settings["queue_rows"]:
+            raise Overloaded(
+                f"{self._queued_rows} rows wait to be written; send again in a moment",
+                metadata={"queued_rows": str(self._queued_rows)},
+            )
+        self._queued_rows += rows
 
     def pause(self, work: Callable[[], T]) -> T:
         """Run `work` in the writer thread, between two transactions; it may put another file of the same rows there."""
@@ -265,6 +222,7 @@ class Writer:
     def _gather(self, group: list[Operation[Any]]) -> tuple[bool, Operation[Any] | _Pause[Any] | None]:
         """Fill `group` until the linger is over or it is large, then with who waits. (still open, exclusive one met)"""
         rows, enough = group[0].rows, self._settings["group_rows"]
+        # From now, although some have waited already: a commit costs the same however few it holds.
         end = time.monotonic() + self._settings["linger_ms"] / 1000
         while rows < enough * self.OVERFULL:
             try:
@@ -283,10 +241,7 @@ class Writer:
         try:
             results = self._transact(group)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller's future
-            if len(group) > 1 and self._failure is None:
-                # One of them is at fault: each alone shows which.
-                for operation in group:
-                    self._commit_group([operation])
+            if self._failure is None and self._one_by_one(group):
                 return
             group[0].future.set_exception(error)
             for operation in group[1:]:
@@ -295,10 +250,45 @@ class Writer:
         for operation, result in zip(group, results, strict=True):
             operation.future.set_result(result)
 
+    def _one_by_one(self, group: list[Operation[Any]]) -> bool:
+        """One of them is at fault: each alone shows which. False if there is one alone, which cannot be divided."""
+        if len(group) > 1:
+            for operation in group:
+                self._commit_group([operation])
+            return True
+        parts = group[0].split() if group[0].split is not None else ()
+        if not parts:
+            return False
+        answers: list[Any] = []
+        for part in parts:
+            if self._prepare(part):
+                self._commit_group([part])
+            error = part.future.exception()
+            answers += part.future.result() if error is None else [error]
+        group[0].future.set_result(answers)
+        return True
+
     def _start(self, operation: Operation[Any]) -> bool:
+        """Whether there is anything to be written."""
         with self._count_lock:
             self._queued_rows -= operation.rows
-        return operation.future.set_running_or_notify_cancel()
+            operation.taken = True
+        return self._prepare(operation)
+
+    @staticmethod
+    def _prepare(operation: Operation[Any]) -> bool:
+        if not operation.future.set_running_or_notify_cancel():
+            return False
+        if operation.before is None:
+            return True
+        try:
+            answer = operation.before()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller's future
+            operation.future.set_exception(error)
+            return False
+        if answer is not None:
+            operation.future.set_result(answer)
+        return answer is None
 
     def _transact(self, group: list[Operation[Any]]) -> list[Any]:
         if self._failure is not None:
@@ -397,4 +387,4 @@ class Writer:
             self._logged = False
 
 
-__all__ = ["Operation", "Participant", "Transaction", "Writer"]
+__all__ = ["Writer"]

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis import kernels
 from visavis.history import Customers, Exclusions, History, Items
-from visavis.plugin.scorer import NeighbourScorer, Scorer
+from visavis.plugin.scorer import NeighbourScorer, ReasonColumns, Scorer
+from visavis.plugin.sums import SumScorer
 from visavis.testing.builders import Event, make_customers, make_exclusions, make_history, make_items
 from visavis.testing.known_answers import checkerboard
 from visavis.testing.plugins import PluginContract, assert_same_state, through_the_store
@@ -146,6 +148,30 @@ class ScorerContract(PluginContract):
         scorer = self.fitted()
         codes, scores = scorer.top(self.customers(), self.items(_N_ITEMS), 6, make_exclusions(_N_ITEMS, [()] * 5))
         self._check_explained(scorer, self.customers(), codes, scores)
+
+    def test_sums_say_what_the_scorer_says(self) -> None:
+        """Of a `SumScorer` the framework asks for `sums` alone."""
+        scorer, n = self.fitted(), _N_ITEMS
+        if not isinstance(scorer, SumScorer) or not scorer.summed:
+            return
+        customers, exclude = (
+            self.customers(),
+            make_exclusions(n, [(0, 1, 2), (5,), (7, 8), (), (3, 13)], everywhere=(4,)),
+        )
+        told = scorer.sums(customers)
+        assert [one.dtype for one in (told.indptr, told.item, told.value, told.template)] == [
+            np.int64, np.int32, np.float64, np.int32,
+        ]  # fmt: skip
+        entries = told.indptr, told.item, told.value
+        codes, scores = kernels.top_n(*entries, told.rows, exclude.everywhere, exclude.indptr, exclude.indices, n)
+        expected_codes, expected_scores = scorer.top(customers, self.items(n), n, exclude)
+        np.testing.assert_array_equal(codes, expected_codes, "top ranks otherwise than sums")
+        np.testing.assert_array_equal(scores, expected_scores, "top scores otherwise than sums")
+        starts, template, item, amount = kernels.strongest_parts(
+            *entries, told.template, told.rows, codes, len(told.templates), len(told.item) + 1
+        )
+        columns = ReasonColumns(told.templates, starts, template, item, amount)
+        assert columns.lists(len(customers)) == scorer.explain(customers, codes, scores), "explain has other reasons"
 
     def test_unknown_customers_have_no_history_to_go_by(self) -> None:
         scorer, catalogue = self.fitted(), self.items(_N_ITEMS)

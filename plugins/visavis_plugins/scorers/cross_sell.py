@@ -7,26 +7,15 @@ alone would favour pairs that met once by accident; the ratio asks how sure one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis import (
-    Contribution,
-    Customers,
-    Exclusions,
-    History,
-    Items,
-    NeighbourScorer,
-    ReasonColumns,
-    Scorer,
-    hookimpl,
-    kernels,
-)
+from visavis import Customers, History, NeighbourScorer, Scorer, Sums, SumScorer, hookimpl, kernels
 from visavis_plugins.scorers._latest import latest
+from visavis_plugins.scorers._rows import CheckedRows
 from visavis_plugins.scorers._tastes import LiveTastes, Tastes
 
 _TEMPLATES = (
@@ -39,7 +28,7 @@ _TEMPLATES = (
 """Kind and text of a reason, by cause."""
 
 
-class CrossSell(NeighbourScorer):
+class CrossSell(SumScorer, NeighbourScorer):
     """Items that share baskets with what the customer buys, carts or looks at these days.
 
     Score of item j = Σ over the customer's items i of the last days of weight_i · √G²(i, j), where G² is the
@@ -76,6 +65,7 @@ class CrossSell(NeighbourScorer):
     def __init__(self, options: object | None = None) -> None:
         super().__init__(options)
         self._live = LiveTastes()
+        self._rows = CheckedRows()
         self._last: tuple[Customers, Customers] | None = None
 
     def fit(self, history: History) -> Self:
@@ -90,48 +80,11 @@ class CrossSell(NeighbourScorer):
         self.neighbours_.flags.writeable = self.strengths_.flags.writeable = False
         return self
 
-    def score(self, customers: Customers, candidates: Items) -> NDArray[np.float64]:
-        """NaN where no item of the customer is bought together with the candidate."""
-        chosen = np.ascontiguousarray(np.broadcast_to(candidates.codes, (len(customers), len(candidates))))
+    def sums(self, customers: Customers) -> Sums:
+        """What the customer lately did, with what is bought together with each."""
         tastes = self._tastes(customers)
-        scores: NDArray[np.float64] = kernels.score_items(
-            tastes.indptr, tastes.item, tastes.value, self.neighbours_, self.strengths_, chosen
-        )
-        return scores
-
-    def top(
-        self, customers: Customers, items: Items, n: int, exclude: Exclusions
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Visits only what is bought together with the customer's items."""
-        tastes = self._tastes(customers)
-        codes, scores = kernels.top_n(
-            tastes.indptr,
-            tastes.item,
-            tastes.value,
-            self.neighbours_,
-            self.strengths_,
-            exclude.everywhere,
-            exclude.indptr,
-            exclude.indices,
-            n,
-        )
-        return codes, scores
-
-    def explain(
-        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
-    ) -> list[list[Sequence[Contribution]]]:
-        """Which of the customer's items it goes with, the largest part first."""
-        return self.explain_columns(customers, chosen, scores).lists(len(customers))
-
-    def explain_columns(
-        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
-    ) -> ReasonColumns:
-        """The same in columns."""
-        tastes = self._tastes(customers)
-        indptr, entries, amounts = kernels.contributions(
-            tastes.indptr, tastes.item, tastes.value, self.neighbours_, self.strengths_, chosen
-        )
-        return ReasonColumns(_TEMPLATES, indptr, tastes.cause[entries].astype(np.int32), tastes.item[entries], amounts)
+        rows = self._rows.of(self.neighbours_, self.strengths_)
+        return Sums(rows, _TEMPLATES, tastes.indptr, tastes.item, tastes.value, tastes.cause.astype(np.int32))
 
     def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The item codes most surely bought together with `item`, and their G²; empty for an item never bought."""

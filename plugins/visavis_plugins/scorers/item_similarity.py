@@ -7,7 +7,6 @@ customers like both. The table of neighbours is learned; what the customer did i
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -16,19 +15,18 @@ from numpy.typing import NDArray
 
 from visavis import (
     Changes,
-    Contribution,
     Customers,
-    Exclusions,
     History,
-    Items,
     NeighbourScorer,
-    ReasonColumns,
     Scorer,
+    Sums,
+    SumScorer,
     hookimpl,
     kernels,
 )
 from visavis_plugins.scorers._matrix import Matrix, differing
-from visavis_plugins.scorers._tastes import CAUSES, LiveTastes, Signal, Tastes, centred, past_tastes, read_tastes
+from visavis_plugins.scorers._rows import CheckedRows
+from visavis_plugins.scorers._tastes import CAUSES, LiveTastes, Signal, centred, past_tastes, read_tastes
 
 _TEMPLATES = (
     *CAUSES[:-1],
@@ -41,7 +39,7 @@ _MANY = 5
 """When more than a fifth of the items must be compared anew, all are: that is faster than picking them."""
 
 
-class ItemSimilarity(NeighbourScorer):
+class ItemSimilarity(SumScorer, NeighbourScorer):
     """Items that go with what this customer likes.
 
     Score of item j = Σ over the customer's items i of value_i · similarity(i, j), taken over the neighbours that
@@ -91,6 +89,7 @@ class ItemSimilarity(NeighbourScorer):
     def __init__(self, options: object | None = None) -> None:
         super().__init__(options)
         self._live = LiveTastes()
+        self._rows = CheckedRows()
 
     def fit(self, history: History) -> Self:
         """Learn the table of neighbours: int32 and float32 [n_items, neighbours], best first, −1 and 0 behind."""
@@ -136,47 +135,22 @@ class ItemSimilarity(NeighbourScorer):
         made._learn((neighbours, similarities))
         return made
 
-    def score(self, customers: Customers, candidates: Items) -> NDArray[np.float64]:
-        """NaN where no item of the customer is a neighbour of the candidate."""
-        chosen = np.ascontiguousarray(np.broadcast_to(candidates.codes, (len(customers), len(candidates))))
-        scores: NDArray[np.float64] = kernels.score_items(
-            *self._liked(customers), self.neighbours_, self.similarities_, chosen
-        )
-        return scores
-
-    def top(
-        self, customers: Customers, items: Items, n: int, exclude: Exclusions
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Visits only the neighbours of what each customer likes."""
-        codes, scores = kernels.top_n(
-            *self._liked(customers),
-            self.neighbours_,
-            self.similarities_,
-            exclude.everywhere,
-            exclude.indptr,
-            exclude.indices,
-            n,
-        )
-        return codes, scores
-
-    def explain(
-        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
-    ) -> list[list[Sequence[Contribution]]]:
-        """Which of the customer's items brought how much of the score, the largest part first."""
-        return self.explain_columns(customers, chosen, scores).lists(len(customers))
-
-    def explain_columns(
-        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
-    ) -> ReasonColumns:
-        """The same in columns."""
-        tastes = self._tastes(customers)
-        indptr, entries, amounts = kernels.contributions(
-            tastes.indptr, tastes.item, tastes.value, self.neighbours_, self.similarities_, chosen
-        )
-        template = tastes.cause[entries].astype(np.int32)
+    def sums(self, customers: Customers) -> Sums:
+        """What the customer likes, with the neighbours of each."""
+        tastes = self._live.of(customers, self.signal_)
         if self.signal_ == "rating":
-            template += tastes.value[entries] < 0
-        return ReasonColumns(_TEMPLATES, indptr, template, tastes.item[entries], amounts)
+            tastes = centred(tastes)
+        template = tastes.cause.astype(np.int32)
+        if self.signal_ == "rating":
+            template += tastes.value < 0
+        return Sums(
+            self._rows.of(self.neighbours_, self.similarities_),
+            _TEMPLATES,
+            tastes.indptr,
+            tastes.item,
+            tastes.value,
+            template,
+        )
 
     def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The item codes most like `item`, best first, and their similarities; empty for an item never seen."""
@@ -220,14 +194,6 @@ class ItemSimilarity(NeighbourScorer):
         # read-only as after `restore`: many threads read it
         self.neighbours_.flags.writeable = False
         self.similarities_.flags.writeable = False
-
-    def _tastes(self, customers: Customers) -> Tastes:
-        tastes = self._live.of(customers, self.signal_)
-        return centred(tastes) if self.signal_ == "rating" else tastes
-
-    def _liked(self, customers: Customers) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
-        tastes = self._tastes(customers)
-        return tastes.indptr, tastes.item, tastes.value
 
 
 @hookimpl

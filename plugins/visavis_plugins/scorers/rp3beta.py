@@ -7,30 +7,19 @@ on Interactive Intelligent Systems 7 (2017)).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis import (
-    Contribution,
-    Customers,
-    Exclusions,
-    History,
-    Items,
-    NeighbourScorer,
-    ReasonColumns,
-    Scorer,
-    hookimpl,
-    kernels,
-)
+from visavis import Customers, History, NeighbourScorer, Scorer, Sums, SumScorer, hookimpl, kernels
 from visavis_plugins.scorers._fading import FadingTastes
-from visavis_plugins.scorers._tastes import CAUSES, Tastes, past_tastes
+from visavis_plugins.scorers._rows import CheckedRows
+from visavis_plugins.scorers._tastes import CAUSES, past_tastes
 
 
-class Rp3Beta(NeighbourScorer):
+class Rp3Beta(SumScorer, NeighbourScorer):
     """Items that a random walk from the customer's own reaches, the popular ones held down.
 
     Score of item j = Σ over the customer's items i of value_i · W(i, j) with
@@ -75,6 +64,7 @@ class Rp3Beta(NeighbourScorer):
     def __init__(self, options: object | None = None) -> None:
         super().__init__(options)
         self._live = FadingTastes()
+        self._rows = CheckedRows()
 
     def fit(self, history: History) -> Self:
         """Learn the table: int32 and float32 [n_items, neighbours], best first, −1 and 0 behind."""
@@ -95,47 +85,11 @@ class Rp3Beta(NeighbourScorer):
             array.flags.writeable = False
         return self
 
-    def score(self, customers: Customers, candidates: Items) -> NDArray[np.float64]:
-        """NaN where no walk leads from an item of the customer to the candidate."""
-        chosen = np.ascontiguousarray(np.broadcast_to(candidates.codes, (len(customers), len(candidates))))
-        tastes = self._tastes(customers)
-        scores: NDArray[np.float64] = kernels.score_items(
-            tastes.indptr, tastes.item, tastes.value, self.neighbours_, self.weights_, chosen
-        )
-        return scores
-
-    def top(
-        self, customers: Customers, items: Items, n: int, exclude: Exclusions
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Visits only the neighbours of what each customer likes."""
-        tastes = self._tastes(customers)
-        return kernels.top_n(
-            tastes.indptr,
-            tastes.item,
-            tastes.value,
-            self.neighbours_,
-            self.weights_,
-            exclude.everywhere,
-            exclude.indptr,
-            exclude.indices,
-            n,
-        )
-
-    def explain(
-        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
-    ) -> list[list[Sequence[Contribution]]]:
-        """From which of the customer's items how much of the score came, the largest part first."""
-        return self.explain_columns(customers, chosen, scores).lists(len(customers))
-
-    def explain_columns(
-        self, customers: Customers, chosen: NDArray[np.int32], scores: NDArray[np.float64]
-    ) -> ReasonColumns:
-        """The same in columns."""
-        tastes = self._tastes(customers)
-        indptr, entries, amounts = kernels.contributions(
-            tastes.indptr, tastes.item, tastes.value, self.neighbours_, self.weights_, chosen
-        )
-        return ReasonColumns(CAUSES, indptr, tastes.cause[entries].astype(np.int32), tastes.item[entries], amounts)
+    def sums(self, customers: Customers) -> Sums:
+        """What the customer likes, with where a walk leads from each."""
+        tastes = self._live.of(customers, self.options.basket_decay)
+        rows = self._rows.of(self.neighbours_, self.weights_)
+        return Sums(rows, CAUSES, tastes.indptr, tastes.item, tastes.value, tastes.cause.astype(np.int32))
 
     def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The item codes that a walk from `item` most surely reaches, and their weights; empty for one never seen."""
@@ -149,9 +103,6 @@ class Rp3Beta(NeighbourScorer):
         missing = max(0, n - self.neighbours_.shape[1])
         codes = np.pad(self.neighbours_[:, :n], ((0, 0), (0, missing)), constant_values=-1)
         return codes, np.pad(self.weights_[:, :n].astype(np.float64), ((0, 0), (0, missing)))
-
-    def _tastes(self, customers: Customers) -> Tastes:
-        return self._live.of(customers, self.options.basket_decay)
 
 
 @hookimpl

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from visavis import Contribution, Customers, Exclusions, History, Items, ReasonColumns, Scorer, hookimpl, kernels
 from visavis_plugins.scorers._latest import latest
+from visavis_plugins.scorers._rows import CheckedRows
 from visavis_plugins.scorers._sparse import SparseScores
 from visavis_plugins.scorers._tastes import LiveTastes, Tastes, past_tastes
 
@@ -95,6 +96,7 @@ class UpSell(Scorer):
         super().__init__(options)
         self._live = LiveTastes()
         self._lately = LiveTastes()
+        self._rows = CheckedRows()
 
     def fit(self, history: History) -> Self:
         """Learn each item's alternatives: int32 and float32 [n_items, neighbours], best first, −1 and 0 behind."""
@@ -139,7 +141,7 @@ class UpSell(Scorer):
         tastes = self._needs(customers)
         placed = np.where(np.isfinite(scores), chosen, np.int32(-1))
         indptr, entries, amounts = kernels.contributions(
-            tastes.indptr, tastes.item, tastes.value, self.alternatives_, self.similarities_, placed
+            tastes.indptr, tastes.item, tastes.value, self._rows.of(self.alternatives_, self.similarities_), placed
         )
         return ReasonColumns(_TEMPLATES, indptr, tastes.cause[entries].astype(np.int32), tastes.item[entries], amounts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from typing import Any
@@ -65,6 +66,10 @@ def run(args: argparse.Namespace, out: Output) -> int:
     from visavis.rpc.server import run as serve
 
     def serving(server: Server) -> None:
+        # What is loaded stays as long as the process: without this every full search for garbage goes through all of
+        # it, and no call is answered meanwhile (80 ms with 50,000 customers).
+        gc.collect()
+        gc.freeze()
         if out.as_json:
             answer = {"address": server.address, "data": str(settings.data), "pid": os.getpid()}
             out.json({**answer, "http_address": server.http_address, "asks_for_keys": server.asks_for_keys})

@@ -12,8 +12,9 @@ from visavis.api.v1.interaction_service_pb2_grpc import InteractionServiceServic
 from visavis.model import ImportReport, RecordResult
 from visavis.rpc.convert import invalid, progress_to_proto
 from visavis.rpc.convert_answers import import_report_to_proto
-from visavis.rpc.convert_batches import batch_from_proto
+from visavis.rpc.convert_batches import batch_from_proto, calls_from_bytes, interactions_from_bytes
 from visavis.rpc.convert_interactions import interactions_from_columns, interactions_from_proto
+from visavis.rpc.gathered import Gathered
 from visavis.rpc.jobs import Report
 from visavis.rpc.servicers.context import Shared
 from visavis.rpc.streams import pipelined
@@ -21,18 +22,26 @@ from visavis.rpc.upload import Upload
 
 _LARGEST_BATCH = 10_000
 _LONGEST_ID = 128
+_GATHERED_ROWS = 50  # larger calls fill a commit by themselves
+_GATHERED_BYTES = 8192
 
 
 class InteractionServicer(InteractionServiceServicer):
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._room = shared.engine.identify
+        self._gathered = Gathered(self._room.gathering(calls_from_bytes, interactions_from_bytes), shared.landing)
 
     async def RecordInteractions(  # noqa: N802
         self, request: pb.RecordInteractionsRequest, context: Any
     ) -> pb.RecordInteractionsResponse:
         rows = len(request.interactions)
         _check_rows("interactions", rows)
+        if rows <= _GATHERED_ROWS and not request.request_id:
+            # Written once more, which costs less than asking for one of its fields.
+            call = request.SerializeToString()
+            if len(call) <= _GATHERED_BYTES:
+                return _recorded(await self._gathered.record(call, rows))
         future = await self._shared.submit(
             request,
             rows,
@@ -40,8 +49,7 @@ class InteractionServicer(InteractionServiceServicer):
                 interactions_from_proto(request.interactions), request_id=request.request_id
             ),
         )
-        result = await future
-        return pb.RecordInteractionsResponse(recorded_count=result.recorded, already_known_count=result.already_known)
+        return _recorded(await future)
 
     async def StreamInteractions(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.StreamInteractionsRequest], context: Any
@@ -106,6 +114,10 @@ class InteractionServicer(InteractionServiceServicer):
         if future is None:
             future = self._room.record_soon(interactions_from_columns(batch), request_id=batch.request_id)
         return future
+
+
+def _recorded(result: RecordResult) -> pb.RecordInteractionsResponse:
+    return pb.RecordInteractionsResponse(recorded_count=result.recorded, already_known_count=result.already_known)
 
 
 def _check_rows(field: str, rows: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from visavis.api.v1 import recommendation_service_pb2 as pb
 from visavis.api.v1.recommendation_service_pb2_grpc import RecommendationServiceServicer
 from visavis.model import CustomerRef
-from visavis.rpc.company import Company, apart
+from visavis.rpc.company import Company
 from visavis.rpc.convert import filter_from_proto, invalid, ref_from_proto
 from visavis.rpc.convert_answers import similar_to_proto
 from visavis.rpc.servicers.context import Shared
@@ -36,7 +36,10 @@ class RecommendationServicer(RecommendationServiceServicer):
             raise invalid("customers", f"has {len(request.customers)} entries; give 1 to {_LARGEST_BATCH}")
 
         def answer() -> bytes:
-            customers = [ref_from_proto(ref, f"customers[{row}]") for row, ref in enumerate(request.customers)]
+            customers: Sequence[CustomerRef] = [ref.customer_id for ref in request.customers]
+            if not all(customers):
+                # An identifier, or nobody.
+                customers = [ref_from_proto(ref, f"customers[{row}]") for row, ref in enumerate(request.customers)]
             return self._encoded(customers, _options(request))
 
         return await self._work.call(answer)
@@ -45,7 +48,7 @@ class RecommendationServicer(RecommendationServiceServicer):
         return self._room.answer(customers, **options).wire()
 
     def _each(self, customers: Sequence[CustomerRef], options: dict[str, Any]) -> list[bytes]:
-        return apart(self._encoded(customers, options))
+        return self._room.answer(customers, **options).wires()
 
     async def ListSimilarItems(  # noqa: N802
         self, request: pb.ListSimilarItemsRequest, context: Any
