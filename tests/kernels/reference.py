@@ -731,20 +731,20 @@ def linear_top(
     exclude_items: Array,
     n: int,
 ) -> tuple[Array, Array]:
-    table = _padded(starts, targets, values)
-    return top_n(indptr, items, weights, *table, everywhere, exclude_indptr, exclude_items, n)
+    table = item_rows(*_padded(starts, targets, values))
+    return top_n(indptr, items, weights, table, everywhere, exclude_indptr, exclude_items, n)
 
 
 def linear_scores(
     indptr: Array, items: Array, weights: Array, starts: Array, targets: Array, values: Array, chosen: Array
 ) -> Array:
-    return score_items(indptr, items, weights, *_padded(starts, targets, values), chosen)
+    return score_items(indptr, items, weights, item_rows(*_padded(starts, targets, values)), chosen)
 
 
 def linear_parts(
     indptr: Array, items: Array, weights: Array, starts: Array, targets: Array, values: Array, chosen: Array
 ) -> tuple[Array, Array, Array]:
-    return contributions(indptr, items, weights, *_padded(starts, targets, values), chosen)
+    return contributions(indptr, items, weights, item_rows(*_padded(starts, targets, values)), chosen)
 
 
 def habits_of(

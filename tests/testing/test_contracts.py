@@ -185,6 +185,14 @@ class NotFinished(Good):
         raise NotImplementedError
 
 
+class SaysMoreThanItsSums(ItemSimilarity):
+    summed: ClassVar[bool] = True
+
+    def top(self, customers: Any, items: Any, n: int, exclude: Any) -> Any:
+        codes, scores = super().top(customers, items, n, exclude)
+        return codes, scores * 2
+
+
 BROKEN_SCORERS: list[tuple[type[Scorer], str]] = [
     (BadName, "test_has_a_name"),
     (BadMode, "test_declares_its_mode"),
@@ -213,6 +221,7 @@ BROKEN_SCORERS: list[tuple[type[Scorer], str]] = [
     (BreaksOnNewItems, "test_items_newer_than_the_fit"),
     (BreaksOnEmptyHistory, "test_empty_history"),
     (NotFinished, "test_explanations_add_up"),
+    (SaysMoreThanItsSums, "test_sums_say_what_the_scorer_says"),
     (Good, "test_finds_the_checkerboard"),
 ]
 

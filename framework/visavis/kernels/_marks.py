@@ -23,7 +23,7 @@ def entries_of(
     codes = _check.array("items", items, np.int32)
     amounts = _check.array("weights", weights, np.float64, length=len(codes))
     starts = _check.array("indptr", indptr, np.int64)
-    if faulty(starts, len(codes)) or not _all_finite(amounts):
+    if _fault(starts, len(codes)) or not _all_finite(amounts):
         # Something is wrong, and these say what.
         _check.row_starts("indptr", indptr, len(codes))
         _check.finite("weights", weights)
@@ -63,7 +63,7 @@ marks = _Marks()
 
 
 @serial
-def faulty(starts: NDArray[np.int64], n_entries: int) -> bool:
+def _fault(starts: NDArray[np.int64], n_entries: int) -> bool:
     """Whether these are no row starts of so many entries."""
     if len(starts) == 0 or starts[0] != 0 or starts[-1] != n_entries:
         return True
@@ -81,4 +81,4 @@ def _all_finite(values: NDArray[np.float64]) -> bool:
     return finite
 
 
-__all__ = ["entries_of", "faulty", "marks"]
+__all__ = ["entries_of", "marks"]

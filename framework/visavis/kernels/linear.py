@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from visavis.kernels import _check
 from visavis.kernels._jit import serial
-from visavis.kernels._marks import entries_of, faulty, marks
+from visavis.kernels._marks import _fault, entries_of, marks
 
 Values = NDArray[np.float32] | NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def linear_top(
         _check.refuse("everywhere", f"must be at least as long as the table ({n_items}), not {len(nowhere)}")
     unwanted = _check.array("exclude_items", exclude_items, np.int32)
     unwanted_starts = _check.array("exclude_indptr", exclude_indptr, np.int64)
-    if len(unwanted_starts) != len(begins) or faulty(unwanted_starts, len(unwanted)):
+    if len(unwanted_starts) != len(begins) or _fault(unwanted_starts, len(unwanted)):
         _check.row_starts("exclude_indptr", exclude_indptr, len(unwanted), n_rows=len(begins) - 1)
     shape = (len(begins) - 1, _check.count("n", n))
     best, scores = np.full(shape, -1, np.int32), np.full(shape, np.nan)
