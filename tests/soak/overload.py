@@ -4,9 +4,9 @@ Callers who share the cores with the server and wait as they are asked to should
 other work on the machine between two measurements spoils that figure, and the one by core, told beside it, shows
 whether it did. Callers who do not wait, and a flood of ten times as many questions a second (by hand-written HTTP/2:
 gRPC's client for Python costs more than the server), take cores from it. A call that gRPC drops before we see it costs
-about fifty microseconds of all threads (an estimate), and one that we refuse more, so nine of them cost more than an answer: on two
-cores the answers of a flood cannot stay what they were. What the server makes of the cores that are left to it is
-judged (by core), what callers get in all is told.
+about fifty microseconds of all threads (an estimate), and one that we refuse more, so nine of them cost more than an
+answer: on two cores the answers of a flood cannot stay what they were. What the server makes of the cores that are left
+to it is judged (by core), what callers get in all is told.
 """
 
 from __future__ import annotations
