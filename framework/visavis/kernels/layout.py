@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.kernels import _check
-from visavis.kernels._jit import in_threads, serial, thread_count
+from visavis.kernels._jit import LANES, in_threads, serial, thread_count
 from visavis.kernels._weights import centred
 
 Kind = Literal["cosine", "adjusted_cosine", "product", "jaccard", "log_likelihood"]
@@ -27,7 +27,7 @@ Starts = NDArray[Any]
 AHEAD = 24
 """Columns end with so many entries that point at the first row: kernels look ahead for the rows they need next."""
 
-BLOCK = 64
+BLOCK = LANES
 """Ranks are summed up in blocks of this size."""
 
 _STEP = 32
