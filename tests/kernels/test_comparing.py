@@ -70,6 +70,16 @@ def test_rows_of_an_adjusted_layout_are_those_of_the_whole(rng: np.random.Genera
     assert (kernels.item_layout(matrix[0], matrix[1], None, 40, kind="adjusted_cosine").squares == 0).all()
 
 
+@pytest.mark.parametrize("kind", ["jaccard", "log_likelihood"])
+def test_kinds_that_count_take_no_notice_of_values(kind: Any) -> None:
+    indptr, indices = np.array([0, 2, 4]), np.array([0, 1, 0, 2], np.int32)
+    expected = kernels.similar_items(kernels.item_layout(indptr, indices, None, 4, kind=kind), 3)
+    for data in (np.zeros(4), np.full(4, 1e200), np.array([0.0, 1e200, -1.0, 0.5])):
+        answer = kernels.similar_items(kernels.item_layout(indptr, indices, data, 4, kind=kind), 3)
+        for part in range(2):
+            np.testing.assert_array_equal(answer[part], expected[part])
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_columns", [65_535, 65_536, 65_537])
 def test_codes_on_both_sides_of_sixteen_bits(rng: np.random.Generator, n_columns: int, weighted: bool) -> None:

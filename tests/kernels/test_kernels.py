@@ -16,7 +16,7 @@ import pytest
 from tests.kernels import reference
 
 from visavis import kernels
-from visavis.kernels import _best, _co_rated, _top_k, scores
+from visavis.kernels import _best, _co_rated, _top_k, _weights, layout, scores
 
 HERE = Path(__file__).parent
 SOURCES = sorted(Path(kernels.__file__).parent.glob("*.py"))
@@ -111,7 +111,8 @@ def test_a_kernel_calls_only_compiled_functions_of_its_own_file(path: Path) -> N
 @pytest.mark.parametrize(
     ("modules", "name"),
     [((_co_rated, scores), name) for name in ("_sift_down", "_keep", "_best_first")]
-    + [((_top_k, _best), name) for name in ("_reached", "_log_likelihood")],
+    + [((_top_k, _best), name) for name in ("_reached", "_log_likelihood")]
+    + [((_weights, layout), "_mean")],
 )
 def test_what_is_written_twice_is_the_same_twice(modules: tuple[ModuleType, ModuleType], name: str) -> None:
     first, second = (ast.parse(inspect.getsource(module)) for module in modules)

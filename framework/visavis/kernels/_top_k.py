@@ -29,7 +29,7 @@ _TINY = np.int32(np.float32(1e-20).view(np.int32))
 """Bits of what is so small that float32 is less precise than usual."""
 _NEAR_TOP = np.int32(1 << 25)
 """In bits, a factor of 16: the k best are usually no further apart."""
-_FAR, _NEAR, _ONE = np.uint64(AHEAD), np.uint64(AHEAD // 2), np.uint64(1)
+_FAR, _NEAR, _ONE, _LINE = np.uint64(AHEAD), np.uint64(AHEAD // 2), np.uint64(1), np.uint64(32)
 
 
 @serial
@@ -144,19 +144,18 @@ def _add_up_rows(
     first: int,
     last: int,
 ) -> None:
+    shift = np.uint64(4 // rows.itemsize - 1)
     for entry in range(np.uint64(first), np.uint64(last)):
-        far = np.uint64(starts[entry + _FAR])
-        prefetch(rows, far)
-        prefetch(values, far)
+        prefetch(rows, np.uint64(starts[entry + _FAR]))
         near = np.uint64(starts[entry + _NEAR])
-        length = np.uint64(rows[near])
-        prefetch(rows, near + (length >> _ONE))
-        prefetch(values, near + (length >> _ONE))
-        prefetch(values, near + length)
+        for line in range(near + _LINE, near + (np.uint64(rows[near]) << shift) + np.uint64(rows[near]), _LINE):
+            prefetch(rows, line)
         start = np.uint64(starts[entry])
+        length = np.uint64(rows[start]) + _ONE
+        first_value = (start + _ONE + length + shift) >> shift
         value = own[entry]
-        for place in range(start + _ONE, start + np.uint64(rows[start]) + _ONE + _ONE):
-            sums[rows[place]] += value * values[place]
+        for place in range(length):
+            sums[rows[start + _ONE + place]] += value * values[first_value + place]
 
 
 @serial
