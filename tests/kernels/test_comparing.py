@@ -70,6 +70,16 @@ def test_rows_of_an_adjusted_layout_are_those_of_the_whole(rng: np.random.Genera
     assert (kernels.item_layout(matrix[0], matrix[1], None, 40, kind="adjusted_cosine").squares == 0).all()
 
 
+@pytest.mark.parametrize("kind", ["jaccard", "log_likelihood"])
+def test_kinds_that_count_take_no_notice_of_values(kind: Any) -> None:
+    indptr, indices = np.array([0, 2, 4]), np.array([0, 1, 0, 2], np.int32)
+    expected = kernels.similar_items(kernels.item_layout(indptr, indices, None, 4, kind=kind), 3)
+    for data in (np.zeros(4), np.full(4, 1e200), np.array([0.0, 1e200, -1.0, 0.5])):
+        answer = kernels.similar_items(kernels.item_layout(indptr, indices, data, 4, kind=kind), 3)
+        for part in range(2):
+            np.testing.assert_array_equal(answer[part], expected[part])
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_columns", [65_535, 65_536, 65_537])
 def test_codes_on_both_sides_of_sixteen_bits(rng: np.random.Generator, n_columns: int, weighted: bool) -> None:
@@ -139,6 +149,21 @@ def test_columns_of_any_size_beside_each_other(rng: np.random.Generator, scale: 
     actual = kernels.cosine_top_k(indptr, indices, data, 150, 8, shrinkage=shrinkage)
     expected = reference.cosine_top_k(indptr, indices, data, 150, 8, shrinkage=shrinkage)
     np.testing.assert_allclose(actual[1], expected[1], rtol=1e-4, atol=1e-6 if shrinkage == 0.0 else 0.0)
+
+
+@pytest.mark.parametrize("k", [1, 5, 20, 150])
+@pytest.mark.parametrize("n_columns", [64, 65, 600, 9000])
+def test_of_many_ties_the_smaller_codes_are_taken(rng: np.random.Generator, k: int, n_columns: int) -> None:
+    """Each customer has a few items that few others have: hundreds are equally alike, walked or looked through."""
+    n_rows = 60
+    columns = np.sort(rng.permuted(np.tile(np.arange(n_columns), (n_rows, 1)), axis=1)[:, : min(n_columns, 400)])
+    indptr = np.arange(n_rows + 1, dtype=np.int64) * columns.shape[1]
+    indices = columns.ravel().astype(np.int32)
+    neighbours, similarities = kernels.cosine_top_k(indptr, indices, None, n_columns, k)
+    for item in range(0, n_columns, 1 + n_columns // 60):
+        codes, expected = plain_row(indptr, indices, np.ones(len(indices)), n_columns, item, k)
+        np.testing.assert_array_equal(similarities[item], expected)
+        np.testing.assert_array_equal(neighbours[item], codes)
 
 
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 200), st.integers(0, 800), st.integers(0, 2**32))

@@ -10,17 +10,20 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tests.kernels import reference
 
 from visavis import kernels
-from visavis.kernels import _co_rated, products, scores
+from visavis.kernels import _best, _co_rated, _top_k, _weights, layout, products, scores
 
 HERE = Path(__file__).parent
 SOURCES = sorted(Path(kernels.__file__).parent.glob("*.py"))
 COMPILERS = {"serial", "summing", "lean"}
-INTRINSICS = {"prefetch", "fetch_add", "copy_4", "copy_8", "copy_16"}
+INTRINSICS = {
+    "prefetch", "fetch_add", "copy_4", "copy_8", "copy_16", "reaching", "largest", "lowest_bit", "bit_count",
+}  # fmt: skip
 
 
 def compiled_functions(tree: ast.Module) -> list[ast.FunctionDef]:
@@ -107,12 +110,17 @@ def test_a_kernel_calls_only_compiled_functions_of_its_own_file(path: Path) -> N
         assert function.name.startswith("_")
 
 
-@pytest.mark.parametrize("name", ["_sift_down", "_keep", "_best_first"])
-def test_what_is_written_several_times_is_always_the_same(name: str) -> None:
-    trees = [ast.parse(inspect.getsource(module)) for module in (_co_rated, scores, products)]
+@pytest.mark.parametrize(
+    ("modules", "name"),
+    [((_co_rated, scores, products), name) for name in ("_sift_down", "_keep", "_best_first")]
+    + [((_top_k, _best), name) for name in ("_reached", "_log_likelihood")]
+    + [((_weights, layout), "_mean")],
+)
+def test_what_is_written_twice_is_the_same_twice(modules: tuple[ModuleType, ...], name: str) -> None:
+    trees = [ast.parse(inspect.getsource(module)) for module in modules]
     found = [[ast.unparse(f) for f in compiled_functions(tree) if f.name == name] for tree in trees]
     assert len(found[0]) == 1
-    assert found[0] == found[1] == found[2]
+    assert all(one == found[0] for one in found)
 
 
 def test_importing_the_package_does_not_load_numba() -> None:

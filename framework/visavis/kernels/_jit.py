@@ -2,7 +2,7 @@
 
 No signatures (they would compile at import) and no fastmath (NaN has a meaning), but for the order of a sum. A kernel
 and the compiled helpers it calls live in one file, because the cache on disk notices edits in the kernel's own file
-only; the two intrinsics here are the exception. Where the compiler is off (`NUMBA_DISABLE_JIT=1`) plain functions stand
+only; the intrinsics here are the exception. Where the compiler is off (`NUMBA_DISABLE_JIT=1`) plain functions stand
 in for them.
 """
 
@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, event, types
 from numba.extending import intrinsic
@@ -23,6 +24,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 log = logging.getLogger("visavis.kernels")
+
+LANES = 64
+"""What `reaching` looks at in one step: a bit each of the widest integer."""
 
 # Not told to the type checker by numba.
 _config: Any = numba.config
@@ -139,6 +143,50 @@ def _copying_plainly(width: int) -> Any:
     return copy
 
 
+def _reaching(_typing: Any, array: Any, place: Any, least: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = signature.args[0].dtype
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        lanes = ir.VectorType(context.get_data_type(kind), LANES)
+        nothing, first = ir.Constant(lanes, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), lanes.as_pointer())
+        values = builder.load(address, align=kind.bitwidth // 8)
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        limit = builder.shuffle_vector(builder.insert_element(nothing, arguments[2], first), nothing, everywhere)
+        compare = builder.icmp_signed if kind.signed else builder.icmp_unsigned
+        return builder.bitcast(compare(">=", values, limit), ir.IntType(LANES))
+
+    return types.uint64(array, place, array.dtype), generate
+
+
+def _largest(_typing: Any, array: Any, place: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = signature.args[0].dtype
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        number = context.get_data_type(kind)
+        lanes = ir.VectorType(number, LANES)
+        name = f"llvm.vector.reduce.{'smax' if kind.signed else 'umax'}.v{LANES}i{kind.bitwidth}"
+        function = _cgutils.get_or_insert_function(builder.module, ir.FunctionType(number, [lanes]), name)
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), lanes.as_pointer())
+        return builder.call(function, [builder.load(address, align=kind.bitwidth // 8)])
+
+    return array.dtype(array, place), generate
+
+
+def _lowest_bit(_typing: Any, bits: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
+
+
+def _bit_count(_typing: Any, bits: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
 def _prefetch_plainly(array: Any, index: Any) -> None:
     pass
 
@@ -147,6 +195,22 @@ def _fetch_add_plainly(array: Any, amount: int) -> int:
     before = int(array[0])
     array[0] = before + amount
     return before
+
+
+def _reaching_plainly(array: Any, place: Any, least: Any) -> Any:
+    return np.packbits(array[place : int(place) + LANES] >= least, bitorder="little").view(np.uint64)[0]
+
+
+def _largest_plainly(array: Any, place: Any) -> Any:
+    return array[place : int(place) + LANES].max()
+
+
+def _lowest_bit_plainly(bits: Any) -> Any:
+    return np.uint64((int(bits) & -int(bits)).bit_length() - 1)
+
+
+def _bit_count_plainly(bits: Any) -> Any:
+    return np.uint64(int(bits).bit_count())
 
 
 prefetch: Callable[..., None] = _prefetch_plainly if _config.DISABLE_JIT else intrinsic(_prefetch)
@@ -160,14 +224,31 @@ copy_4, copy_8, copy_16 = (
 )
 """`copy_8(out, to, source, begin)`: 8 bytes at once, from one array of bytes to another; all must lie in them."""
 
+reaching: Callable[..., np.uint64] = _reaching_plainly if _config.DISABLE_JIT else intrinsic(_reaching)
+"""`reaching(array, place, least)`: bit n tells whether `array[place + n] >= least`, for `LANES` integers at once."""
+
+largest: Callable[..., np.int32] = _largest_plainly if _config.DISABLE_JIT else intrinsic(_largest)
+"""`largest(array, place)`: of the `LANES` integers from `array[place]` on."""
+
+lowest_bit: Callable[..., np.uint64] = _lowest_bit_plainly if _config.DISABLE_JIT else intrinsic(_lowest_bit)
+"""Which is the lowest bit that is set; of 0 nothing is told."""
+
+bit_count: Callable[..., np.uint64] = _bit_count_plainly if _config.DISABLE_JIT else intrinsic(_bit_count)
+"""How many bits are set."""
+
 __all__ = [
+    "LANES",
+    "bit_count",
     "copy_4",
     "copy_8",
     "copy_16",
     "fetch_add",
     "in_threads",
+    "largest",
     "lean",
+    "lowest_bit",
     "prefetch",
+    "reaching",
     "serial",
     "summing",
     "thread_count",

@@ -13,16 +13,22 @@ COSINE, PRODUCT, JACCARD, LOG_LIKELIHOOD = range(4)
 KINDS = {"cosine": COSINE, "product": PRODUCT, "jaccard": JACCARD, "log_likelihood": LOG_LIKELIHOOD}
 
 _LARGEST = 1e12
+_LOT = 256
+"""Items whose candidates are found before the best of each are written."""
+_ROOM = 1 << 14
+"""Candidates that a lot may hold, besides those of its last item."""
 
 
 class Matrix(NamedTuple):
     """What the kernels read: the arrays of `ItemLayout`, and for each block the range of its columns' lengths.
 
-    `spans` float32 [4, n_blocks]: the largest and the smallest length, then the largest and smallest shrinkage after
-    scaling; `bounded`: whether they fit float32. `x_log_x` float64: only for log-likelihood.
+    `spans` float32 [6, n_blocks]: the largest and the smallest length, the largest and smallest shrinkage after
+    scaling, then one over the first two; `over_lengths` float32: one over each column's length. `bounded`: whether
+    they fit float32. `x_log_x` float64: only for log-likelihood.
     """
 
     kind: int
+    counted: bool
     shrinkage: float
     codes: NDArray[np.int32]
     item_starts: NDArray[np.int64]
@@ -35,20 +41,29 @@ class Matrix(NamedTuple):
     work: NDArray[np.int64]
     bounded: bool
     spans: NDArray[np.float32]
+    over_lengths: NDArray[np.float32]
     x_log_x: NDArray[np.float64]
 
 
 class Scratch(NamedTuple):
-    """Room for one thread. [n_blocks] each: `lower`, `least`; by candidate: all others."""
+    """Room for one thread.
 
-    lower: NDArray[np.float32]
-    least: NDArray[np.float32]
+    `tasks`, `ends`: a lot of items, and where the candidates of each end in `found` (ranks) and `sums`. By block:
+    `most` and `least`, and in whole lots of BLOCK `reached` and `may`; by rank: `seen`; by candidate: others.
+    """
+
+    tasks: NDArray[np.int64]
+    ends: NDArray[np.int64]
     found: NDArray[np.uint32]
     sums: NDArray[np.float64]
+    most: NDArray[np.float32]
+    least: NDArray[np.float32]
+    reached: NDArray[np.float32]
+    may: NDArray[np.float32]
+    seen: NDArray[np.bool_]
     similarities: NDArray[np.float64]
     codes: NDArray[np.int32]
     rounded: NDArray[np.float32]
-    seen: NDArray[np.bool_]
 
 
 def matrix_of(layout: ItemLayout) -> Matrix:
@@ -66,18 +81,22 @@ def matrix_of(layout: ItemLayout) -> Matrix:
     with np.errstate(over="ignore", under="ignore"):
         x = np.arange(layout.n_customers + 1 if layout.kind == "log_likelihood" else 0, dtype=np.float64)
         return Matrix(
-            KINDS[layout.kind], layout.shrinkage, layout.codes, layout.item_starts, layout.starts,
+            KINDS[layout.kind], layout.counted, layout.shrinkage, layout.codes, layout.item_starts, layout.starts,
             layout.own, layout.rows, layout.values, layout.squares, layout.scales, layout.work,
-            bounded, spans.astype(np.float32), x * np.log(np.maximum(x, 1.0)),
+            bounded, np.concatenate([spans, 1.0 / spans[:2]]).astype(np.float32), (1.0 / lengths).astype(np.float32),
+            x * np.log(np.maximum(x, 1.0)),
         )  # fmt: skip
 
 
 def scratch_for(n_blocks: int) -> Scratch:
-    # One place more than there are items: what is tried and not kept is written past the end.
-    room = n_blocks * BLOCK + 1
+    # More than there are items: what is tried and not kept is written past the end, and kernels read whole blocks.
+    room, lots = n_blocks * BLOCK + BLOCK, -(-n_blocks // BLOCK) * BLOCK
     return Scratch(
-        np.empty(n_blocks, np.float32), np.empty(n_blocks, np.float32), np.empty(room, np.uint32), np.empty(room),
-        np.empty(room), np.empty(room, np.int32), np.empty(room, np.float32), np.zeros(room, np.bool_),
+        np.empty(_LOT, np.int64), np.empty(_LOT, np.int64),
+        np.empty(room + _ROOM, np.uint32), np.empty(room + _ROOM),
+        np.empty(n_blocks, np.float32), np.empty(n_blocks, np.float32),
+        np.zeros(lots, np.float32), np.zeros(lots, np.float32), np.zeros(room, np.bool_),
+        np.empty(room), np.empty(room, np.int32), np.empty(room, np.float32),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The inner loops of item similarity: rows are added up, what may be among the best is found, and the best are sorted.
+"""The inner loops of item similarity: rows are added up, and what may be among the best is found.
 
 One item at a time, and every customer of it: the customer's row is added into a dense accumulator (Gustavson's row
 product), in integers just wide enough where common customers are counted. Then one quick pass finds the largest sum
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.kernels._jit import fetch_add, prefetch, serial
-from visavis.kernels._matrix import COSINE, JACCARD, LOG_LIKELIHOOD, PRODUCT, Matrix, Scratch
+from visavis.kernels._jit import bit_count, fetch_add, largest, lowest_bit, prefetch, reaching, serial
+from visavis.kernels._matrix import JACCARD, LOG_LIKELIHOOD, PRODUCT, Matrix, Scratch
 from visavis.kernels.layout import AHEAD, BLOCK, Ranks, Starts
 
 _Sums = NDArray[Any]
@@ -25,33 +25,34 @@ _RARE = 40
 """An item with fewer common customers than items / _RARE is walked twice instead of looked through."""
 _SLACK = np.float32(0.99999)
 """Bounds are computed in float32 and may be off by a few units in the seventh digit."""
-_FAR, _NEAR, _ONE = np.uint64(AHEAD), np.uint64(AHEAD // 2), np.uint64(1)
+_TINY = np.int32(np.float32(1e-20).view(np.int32))
+"""Bits of what is so small that float32 is less precise than usual."""
+_NEAR_TOP = np.int32(1 << 25)
+"""In bits, a factor of 16: the k best are usually no further apart."""
+_FAR, _NEAR, _ONE, _LINE = np.uint64(AHEAD), np.uint64(AHEAD // 2), np.uint64(1), np.uint64(32)
 
 
 @serial
-def _count_top_k(
+def _count_candidates(
     matrix: Matrix,
     scratch: Scratch,
     sums: _Sums,
     maxima: _Sums,
+    k: int,
     ranks: NDArray[np.int32],
-    targets: NDArray[np.int32],
     counter: NDArray[np.int64],
-    neighbours: NDArray[np.int32],
-    similarities: NDArray[np.float64],
-) -> None:
-    """Compare items by common customers, for as long as `counter` deals out places in `ranks`.
+) -> int:
+    """Who may be among the k best, by common customers, for items that `counter` deals out: places in `ranks`.
 
-    `sums`: zeros [n_blocks, BLOCK], wide enough for each of the items. Row `targets[n]` of the table is filled for
-    the item `ranks[n]`.
+    Fills `tasks`, `ends`, `found` and `sums` of `scratch` with a lot of items, at most what is sure to fit, and
+    answers how many they are; 0: all are dealt out. `sums`: zeros [n_blocks * BLOCK], wide enough for each item.
     """
     # Arrays are taken out of their tuples before loops: numba counts references at every access.
     rows, starts, item_starts, work = matrix.rows, matrix.starts, matrix.item_starts, matrix.work
-    found, found_sums = scratch.found, scratch.sums
-    lower, least = scratch.lower, scratch.least
-    whole = least.view(np.int32)
-    flat = sums.reshape(-1)
-    while True:
+    tasks, ends, found, found_sums = scratch.tasks, scratch.ends, scratch.found, scratch.sums
+    most, reached, may, least = scratch.most, scratch.reached, scratch.may, scratch.least
+    n_tasks, end = 0, 0
+    while n_tasks < len(tasks) and end + len(sums) < len(found):
         task = fetch_add(counter, 1)
         if task >= len(ranks):
             break
@@ -59,47 +60,42 @@ def _count_top_k(
         first, last = item_starts[item], item_starts[item + 1]
         if first == last:
             continue
-        _count_rows(flat, rows, starts, first, last)
-        flat[item] = 0
+        _count_rows(sums, rows, starts, first, last)
+        sums[item] = 0
         if work[item] * _RARE < len(work):
-            n_found = _walk_again(flat, rows, starts, first, last, found, found_sums)
+            end = _walk_again(sums, rows, starts, first, last, found, found_sums, end)
         else:
             _block_maxima(sums, maxima)
             for block in range(len(maxima)):
-                lower[block] = np.float32(maxima[block])
-            _least_sums(matrix, item, neighbours.shape[1], lower, least)
-            for block in range(len(maxima)):
-                whole[block] = np.int32(np.ceil(least[block]))
-            n_found = _look_through(sums, maxima, whole, found)
-            for place in range(n_found):
-                found_sums[place] = flat[found[place]]
-            flat[:] = 0
-        _answer(matrix, scratch, item, n_found, True, neighbours[targets[task]], similarities[targets[task]])
+                most[block] = maxima[block]
+            wanted = _bounds(matrix, item, k, most, reached, may, least)
+            end = _look_through(sums, True, may, wanted, least, found, found_sums, end)
+            sums[:] = 0
+        tasks[n_tasks], ends[n_tasks] = task, end
+        n_tasks += 1
+    return n_tasks
 
 
 @serial
-def _add_up_top_k(
+def _add_up_candidates(
     matrix: Matrix,
     scratch: Scratch,
     sums: NDArray[np.float32],
     positive_only: bool,
+    k: int,
     ranks: NDArray[np.int32],
-    targets: NDArray[np.int32],
     counter: NDArray[np.int64],
-    neighbours: NDArray[np.int32],
-    similarities: NDArray[np.float64],
-) -> None:
-    """`_count_top_k` where entries have values."""
-    flat = sums.reshape(-1)
+) -> int:
+    """`_count_candidates` where entries have values."""
     # Floats above 0 are in the order of their bits, and all others below: as integers they are compared faster.
     bits = sums.view(np.int32)
     rows, values, starts, own = matrix.rows, matrix.values, matrix.starts, matrix.own
-    item_starts, work = matrix.item_starts, matrix.work
-    found, found_sums, seen = scratch.found, scratch.sums, scratch.seen
-    lower, least = scratch.lower, scratch.least
-    lower_bits, least_bits = lower.view(np.int32), least.view(np.int32)
-    maxima = scratch.rounded[: len(lower)].view(np.int32)
-    while True:
+    item_starts, work, seen = matrix.item_starts, matrix.work, scratch.seen
+    tasks, ends, found, found_sums = scratch.tasks, scratch.ends, scratch.found, scratch.sums
+    most, reached, may, least = scratch.most, scratch.reached, scratch.may, scratch.least
+    maxima = most.view(np.int32)
+    n_tasks, end = 0, 0
+    while n_tasks < len(tasks) and end + len(sums) < len(found):
         task = fetch_add(counter, 1)
         if task >= len(ranks):
             break
@@ -107,22 +103,23 @@ def _add_up_top_k(
         first, last = item_starts[item], item_starts[item + 1]
         if first == last:
             continue
-        _add_up_rows(flat, rows, values, starts, own, first, last)
+        _add_up_rows(sums, rows, values, starts, own, first, last)
         if not positive_only:
-            n_found = _walk_all(flat, rows, starts, item, first, last, seen, found, found_sums)
+            end = _walk_all(sums, rows, starts, item, first, last, seen, found, found_sums, end)
         elif work[item] * _RARE < len(work):
-            flat[item] = 0
-            n_found = _walk_again(flat, rows, starts, first, last, found, found_sums)
+            sums[item] = 0
+            end = _walk_again(sums, rows, starts, first, last, found, found_sums, end)
         else:
-            flat[item] = 0
+            sums[item] = 0
             _block_maxima(bits, maxima)
-            lower_bits[:] = maxima
-            _least_sums(matrix, item, neighbours.shape[1], lower, least)
-            n_found = _look_through(bits, maxima, least_bits, found)
-            for place in range(n_found):
-                found_sums[place] = flat[found[place]]
-            flat[:] = 0
-        _answer(matrix, scratch, item, n_found, positive_only, neighbours[targets[task]], similarities[targets[task]])
+            wanted = _bounds(matrix, item, k, most, reached, may, least)
+            start, end = end, _look_through(bits, False, may, wanted, least, found, found_sums, end)
+            for place in range(start, end):
+                found_sums[place] = sums[found[place]]
+            sums[:] = 0
+        tasks[n_tasks], ends[n_tasks] = task, end
+        n_tasks += 1
+    return n_tasks
 
 
 @serial
@@ -147,19 +144,18 @@ def _add_up_rows(
     first: int,
     last: int,
 ) -> None:
+    shift = np.uint64(4 // rows.itemsize - 1)
     for entry in range(np.uint64(first), np.uint64(last)):
-        far = np.uint64(starts[entry + _FAR])
-        prefetch(rows, far)
-        prefetch(values, far)
+        prefetch(rows, np.uint64(starts[entry + _FAR]))
         near = np.uint64(starts[entry + _NEAR])
-        length = np.uint64(rows[near])
-        prefetch(rows, near + (length >> _ONE))
-        prefetch(values, near + (length >> _ONE))
-        prefetch(values, near + length)
+        for line in range(near + _LINE, near + (np.uint64(rows[near]) << shift) + np.uint64(rows[near]), _LINE):
+            prefetch(rows, line)
         start = np.uint64(starts[entry])
+        length = np.uint64(rows[start]) + _ONE
+        first_value = (start + _ONE + length + shift) >> shift
         value = own[entry]
-        for place in range(start + _ONE, start + np.uint64(rows[start]) + _ONE + _ONE):
-            sums[rows[place]] += value * values[place]
+        for place in range(length):
+            sums[rows[start + _ONE + place]] += value * values[first_value + place]
 
 
 @serial
@@ -171,9 +167,9 @@ def _walk_again(
     last: int,
     found: NDArray[np.uint32],
     found_sums: NDArray[np.float64],
+    n_found: int,
 ) -> int:
-    """Move every sum above 0 out of the accumulator and clear it; answers how many there are."""
-    n_found = 0
+    """Move every sum above 0 out of the accumulator behind the first n_found candidates; answers where they end."""
     for entry in range(np.uint64(first), np.uint64(last)):
         start = np.uint64(starts[entry])
         for place in range(start + _ONE, start + np.uint64(rows[start]) + _ONE + _ONE):
@@ -196,9 +192,10 @@ def _walk_all(
     seen: NDArray[np.bool_],
     found: NDArray[np.uint32],
     found_sums: NDArray[np.float64],
+    n_found: int,
 ) -> int:
-    """Move every sum, of whatever sign, out of the accumulator and clear it; answers how many there are."""
-    n_found = 0
+    """`_walk_again` for sums of whatever sign."""
+    begin = n_found
     seen[item] = True
     for entry in range(first, last):
         start = np.int64(starts[entry])
@@ -210,7 +207,7 @@ def _walk_all(
                 found_sums[n_found] = sums[rank]
                 n_found += 1
             sums[rank] = 0.0
-    for place in range(n_found):
+    for place in range(begin, n_found):
         seen[found[place]] = False
     seen[item] = False
     return n_found
@@ -218,152 +215,129 @@ def _walk_all(
 
 @serial
 def _block_maxima(sums: _Sums, maxima: _Sums) -> None:
-    for block in range(sums.shape[0]):
-        most = sums[block, 0]
-        for place in range(sums.shape[1]):
-            most = max(most, sums[block, place])
-        maxima[block] = most
+    for block in range(len(maxima)):
+        maxima[block] = largest(sums, np.uint64(block * BLOCK))
 
 
 @serial
-def _least_sums(matrix: Matrix, item: int, k: int, maxima: NDArray[np.float32], least: NDArray[np.float32]) -> None:
-    """The least sum in each block that may lead to a similarity as good as the k-th best; overwrites `maxima`.
+def _bounds(
+    matrix: Matrix,
+    item: int,
+    k: int,
+    most: NDArray[np.float32],
+    reached: NDArray[np.float32],
+    may: NDArray[np.float32],
+    least: NDArray[np.float32],
+) -> np.int32:
+    """From the largest sum of each block: what similarity it may reach, and the least sum that may be good enough.
 
     The largest sum of a block belongs to some column of it: with the longest of them it gives a similarity that the
-    block reaches for sure. k blocks that reach a similarity hold k items that do.
+    block has reached for sure. k blocks that reach a similarity hold k items that do. Answers the bits of what k
+    blocks reach: only those that may reach that need be looked into.
+    Cosines without shrinkage and products are told as multiples of what all of them have in common, |x_i|.
     """
     longest, shortest, shrunk_most, shrunk_least = matrix.spans[0], matrix.spans[1], matrix.spans[2], matrix.spans[3]
-    n_blocks = len(maxima)
-    reached = np.float32(0)
+    kind, n_blocks, smallest = matrix.kind, len(most), np.float32(1e-45)
     if not matrix.bounded:
-        least[:] = np.float32(0)
-    elif matrix.kind <= PRODUCT:
-        # A column of zeros finds nothing; 0 / 0 must not get in the way.
-        squared = matrix.squares[item] if matrix.squares[item] > 0.0 else 1.0
-        length = np.float32(np.sqrt(squared) if matrix.kind == COSINE else 1.0 / matrix.scales[item])
-        scale = np.float32(1.0 / matrix.scales[item] if matrix.shrinkage > 0.0 else 0.0)
         for block in range(n_blocks):
-            maxima[block] = maxima[block] / (length * longest[block] + scale * shrunk_most[block])
-        reached = _reached(maxima, n_blocks, k, 17) * _SLACK
+            may[block] = most[block] > 0
+            least[block] = smallest
+        return np.int32(1)
+    squared = np.float32(matrix.squares[item])
+    # A column of zeros finds nothing; 0 / 0 must not get in the way.
+    length = np.float32(np.sqrt(squared)) if squared > 0 else np.float32(1)
+    scale = np.float32(1.0 / matrix.scales[item])
+    shrunk = matrix.shrinkage > 0.0
+    if kind <= PRODUCT and not shrunk:
+        over_longest, over_shortest = matrix.spans[4], matrix.spans[5]
         for block in range(n_blocks):
-            least[block] = reached * (length * shortest[block] + scale * shrunk_least[block])
-    elif matrix.kind == JACCARD:
-        own = np.float32(matrix.squares[item])
+            reached[block] = most[block] * over_longest[block]
+            may[block] = most[block] * over_shortest[block]
+    elif kind <= PRODUCT:
         for block in range(n_blocks):
-            maxima[block] = maxima[block] / (own + longest[block] * longest[block] - maxima[block])
-        reached = _reached(maxima, n_blocks, k, 17) * _SLACK
+            reached[block] = most[block] / (length * longest[block] + scale * shrunk_most[block])
+            may[block] = most[block] / (length * shortest[block] + scale * shrunk_least[block])
+    elif kind == JACCARD:
         for block in range(n_blocks):
-            least[block] = reached * (own + shortest[block] * shortest[block]) / (np.float32(1) + reached)
+            reached[block] = most[block] / (squared + longest[block] * longest[block] - most[block])
+            may[block] = most[block] / (squared + shortest[block] * shortest[block] - most[block])
     else:
         squares, x_log_x = matrix.squares, matrix.x_log_x
         for block in range(n_blocks):
             first, last = block * BLOCK, min(block * BLOCK + BLOCK, len(squares)) - 1
-            most = np.float64(maxima[block])
-            maxima[block] = _log_likelihood(most, squares[item], squares[first], x_log_x)
-            least[block] = _log_likelihood(most, squares[item], squares[last], x_log_x)
-        reached = _reached(maxima, n_blocks, k, 17) * _SLACK
+            reached[block] = _log_likelihood(np.float64(most[block]), squares[item], squares[first], x_log_x)
+            may[block] = _log_likelihood(np.float64(most[block]), squares[item], squares[last], x_log_x)
+    bits = _reached(reached.view(np.int32), len(reached) // BLOCK, k, 17)
+    similarity = np.int32(bits).view(np.float32) * _SLACK if bits > _TINY else np.float32(0)
+    lower = similarity * _SLACK
+    if kind == LOG_LIKELIHOOD:
+        least[:] = smallest
+    elif kind == JACCARD:
         for block in range(n_blocks):
-            least[block] = np.float32(0) if least[block] >= reached else np.float32(2e9)
-    smallest = np.float32(1e-45)
-    for block in range(n_blocks):
-        least[block] = max(least[block], smallest)
+            least[block] = max(lower * (squared + shortest[block] * shortest[block]) / (1 + lower), smallest)
+    elif shrunk:
+        for block in range(n_blocks):
+            least[block] = max(lower * (length * shortest[block] + scale * shrunk_least[block]), smallest)
+    else:
+        for block in range(n_blocks):
+            least[block] = max(lower * shortest[block], smallest)
+    return np.float32(max(similarity, smallest)).view(np.int32)
 
 
 @serial
-def _reached(values: NDArray[np.float32], n_values: int, k: int, coarse: int) -> np.float32:
-    """A number that at least k of the values reach, just below the k-th best; 0 where fewer than k are above 0.
-
-    Found by halving the range of the bits, down to their last `coarse`: the same few passes whatever k is.
-    """
-    bits = values.view(np.int32)
-    top = np.int32(0)
-    for place in range(n_values):
-        top = max(top, bits[place])
-    low, high = np.int32(0), top + 1
-    while high - low > (1 << coarse):
-        middle = np.int32(low + (high - low) // 2)
-        n_reached = 0
-        for place in range(n_values):
-            n_reached += bits[place] >= middle
-        if n_reached >= k:
-            low = middle
-        else:
-            high = middle
-    return np.float32(np.full(1, low, np.int32).view(np.float32)[0])
-
-
-@serial
-def _look_through(sums: _Sums, maxima: _Sums, least: NDArray[np.int32], found: NDArray[np.uint32]) -> int:
-    """The ranks whose sums are at least their block's least; answers how many."""
-    n_found = 0
-    for block in range(len(maxima)):
-        if maxima[block] >= least[block]:
-            for place in range(sums.shape[1]):
-                found[n_found] = block * BLOCK + place
-                n_found += sums[block, place] >= least[block]
+def _look_through(
+    sums: _Sums,
+    counted: bool,
+    may: NDArray[np.float32],
+    wanted: np.int32,
+    least: NDArray[np.float32],
+    found: NDArray[np.uint32],
+    found_sums: NDArray[np.float64],
+    n_found: int,
+) -> int:
+    """Write the sums that are at least their block's least, in blocks that may reach what is wanted, and their ranks,
+    behind the first n_found candidates; answers where they end."""
+    bits = may.view(np.int32)
+    for chunk in range(len(may) // BLOCK):
+        blocks = reaching(bits, np.uint64(chunk * BLOCK), wanted)
+        while blocks:
+            block = np.uint64(chunk * BLOCK) + lowest_bit(blocks)
+            blocks &= blocks - _ONE
+            lowest = np.int32(np.ceil(least[block])) if counted else np.float32(least[block]).view(np.int32)
+            start = block * np.uint64(BLOCK)
+            good = reaching(sums, start, lowest)
+            while good:
+                rank = start + lowest_bit(good)
+                found[n_found], found_sums[n_found] = rank, sums[rank]
+                n_found += 1
+                good &= good - _ONE
     return n_found
 
 
 @serial
-def _answer(
-    matrix: Matrix,
-    scratch: Scratch,
-    item: int,
-    n_found: int,
-    positive_only: bool,
-    neighbours: NDArray[np.int32],
-    similarities: NDArray[np.float64],
-) -> None:
-    """Turn the sums of the candidates into similarities and write the best, best first."""
-    k = len(neighbours)
-    squares, names, x_log_x = matrix.squares, matrix.codes, matrix.x_log_x
-    found, sums, values = scratch.found, scratch.sums, scratch.similarities
-    codes, rounded = scratch.codes, scratch.rounded
-    own = squares[item]
-    if matrix.kind == JACCARD:
-        for place in range(n_found):
-            values[place] = sums[place] / (own + squares[found[place]] - sums[place])
-    elif matrix.kind == LOG_LIKELIHOOD:
-        for place in range(n_found):
-            values[place] = _log_likelihood(sums[place], own, squares[found[place]], x_log_x)
-    else:
-        _scaled(matrix, item, found, sums, n_found, values)
-    for place in range(n_found):
-        rounded[place] = np.float32(values[place])
-    # Nearly as precise as float32: what remains to be sorted is k and hardly more than what ties with the last of them.
-    reached = _reached(rounded, n_found, k, 8) if positive_only else np.float32(-np.inf)
-    n_kept = 0
-    for place in range(n_found):
-        value = values[place]
-        values[n_kept] = value
-        codes[n_kept] = names[found[place]]
-        n_kept += rounded[place] >= reached and (value > 0.0 or not positive_only)
-    _sort(values, codes, n_kept)
-    for place in range(min(n_kept, k)):
-        neighbours[place] = codes[place]
-        similarities[place] = values[place]
+def _reached(bits: NDArray[np.int32], n_chunks: int, k: int, coarse: int) -> np.int32:
+    """A number that at least k of n_chunks x BLOCK numbers reach, less than 2**coarse below the k-th largest.
 
-
-@serial
-def _scaled(
-    matrix: Matrix, item: int, found: NDArray[np.uint32], sums: NDArray[np.float64], n_found: int, values: NDArray[Any]
-) -> None:
-    """Cosines and products. One root of the product keeps what is equal in truth equal in floating point: counts
-    give exact halves and ones, and exact ties."""
-    squares, scales, shrinkage = matrix.squares, matrix.scales, matrix.shrinkage
-    own, scale = squares[item], scales[item]
-    if matrix.kind == PRODUCT:
-        for place in range(n_found):
-            values[place] = sums[place] * scale * scales[found[place]]
-    elif shrinkage > 0.0:
-        for place in range(n_found):
-            root = np.sqrt(own * squares[found[place]])
-            values[place] = sums[place] / (root + shrinkage / scale / scales[found[place]])
-    else:
-        for place in range(n_found):
-            root = np.sqrt(own * squares[found[place]])
-            # Not through 0 where a column is all zeros; and sums of float32 may be a little more than roots allow.
-            values[place] = min(max(sums[place] / (root + (root == 0.0)), -1.0), 1.0)
+    0 where fewer than k are above. Found by halving: the same few passes whatever k is. As floats above 0 are in
+    the order of their bits, it does for them, too.
+    """
+    top = np.int32(0)
+    for chunk in range(n_chunks):
+        top = max(top, largest(bits, np.uint64(chunk * BLOCK)))
+    low, high = np.int64(0), np.int64(top) + 1
+    middle = high - _NEAR_TOP
+    while high - low > np.int64(1) << coarse:
+        if middle <= low:
+            middle = low + (high - low) // 2
+        n_reached = np.uint64(0)
+        for chunk in range(n_chunks):
+            n_reached += bit_count(reaching(bits, np.uint64(chunk * BLOCK), middle))
+        if n_reached >= np.uint64(k):
+            low = middle
+        else:
+            high = middle
+        middle = low
+    return np.int32(low)
 
 
 @serial
@@ -379,22 +353,4 @@ def _log_likelihood(both: float, own: float, others: float, x_log_x: NDArray[np.
     return max(float(2.0 * (cells - margins + x_log_x[len(x_log_x) - 1])), 0.0)
 
 
-@serial
-def _sort(values: NDArray[np.float64], codes: NDArray[np.int32], n_values: int) -> None:
-    """Best first, ties with the smaller code first (Shell's sort: little code, and fast for the few there are)."""
-    gap = 1
-    while gap < n_values // 3:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for start in range(gap, n_values):
-            value, code, place = values[start], codes[start], start
-            while place >= gap and (
-                values[place - gap] < value or (values[place - gap] == value and codes[place - gap] > code)
-            ):
-                values[place], codes[place] = values[place - gap], codes[place - gap]
-                place -= gap
-            values[place], codes[place] = value, code
-        gap //= 3
-
-
-__all__ = ["_add_up_top_k", "_count_top_k"]
+__all__ = ["_add_up_candidates", "_count_candidates"]

@@ -47,19 +47,24 @@ def _centred(indptr: NDArray[np.int64], data: NDArray[np.float64]) -> NDArray[np
         start, stop = indptr[row], indptr[row + 1]
         if start == stop:
             continue
-        total = 0.0
-        largest = 0.0
-        for entry in range(start, stop):
-            total += data[entry]
-            largest = max(largest, abs(data[entry]))
-        mean = total / (stop - start)
-        # The mean of 0.1, 0.2, 0.3 is not quite 0.2: without this bound on the error of a plain sum, an item
-        # rated 0.2 would have a direction made of rounding alone, and similarities of ±1.
-        rounding = largest * 2.220446049250313e-16 * (stop - start)
+        mean, rounding = _mean(data, start, stop)
         for entry in range(start, stop):
             difference = data[entry] - mean
             centred[entry] = difference if abs(difference) > rounding else 0.0
     return centred
+
+
+@serial
+def _mean(data: NDArray[np.float64], start: int, stop: int) -> tuple[float, float]:
+    """The mean of a row, and how far it may be off."""
+    total = 0.0
+    largest = 0.0
+    for entry in range(start, stop):
+        total += data[entry]
+        largest = max(largest, abs(data[entry]))
+    # The mean of 0.1, 0.2, 0.3 is not quite 0.2: without this bound on the error of a plain sum, an item
+    # rated 0.2 would have a direction made of rounding alone, and similarities of ±1.
+    return total / max(stop - start, 1), largest * 2.220446049250313e-16 * (stop - start)
 
 
 __all__ = ["bm25_weights", "centred", "tf_idf_weights"]

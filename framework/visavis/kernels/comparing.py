@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.kernels import _check
+from visavis.kernels._best import _write_best
 from visavis.kernels._jit import in_threads, thread_count
 from visavis.kernels._matrix import matrix_of, scratch_for
-from visavis.kernels._top_k import _add_up_top_k, _count_top_k
+from visavis.kernels._top_k import _add_up_candidates, _count_candidates
 from visavis.kernels.layout import BLOCK, ItemLayout
 
 _Table = tuple[NDArray[np.int32], NDArray[np.float64]]
@@ -68,12 +69,16 @@ def _compared(
         scratch = scratch_for(n_blocks)
         try:
             for (chosen, places, width), counter in zip(parts, counters, strict=True):
-                sums = np.zeros((n_blocks, BLOCK), width)
-                if layout.counted:
-                    maxima = np.empty(n_blocks, width)
-                    _count_top_k(matrix, scratch, sums, maxima, chosen, places, counter, *table)
-                else:
-                    _add_up_top_k(matrix, scratch, sums, positive_only, chosen, places, counter, *table)
+                sums = np.zeros(n_blocks * BLOCK, width)
+                maxima = np.empty(n_blocks, width)
+                while True:
+                    if layout.counted:
+                        n_tasks = _count_candidates(matrix, scratch, sums, maxima, k, chosen, counter)
+                    else:
+                        n_tasks = _add_up_candidates(matrix, scratch, sums, positive_only, k, chosen, counter)
+                    if n_tasks == 0:
+                        break
+                    _write_best(matrix, scratch, n_tasks, positive_only, chosen, places, *table)
         finally:
             # After an error here the other threads have nothing more to do.
             for counter in counters:
